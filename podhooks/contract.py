@@ -1,0 +1,130 @@
+"""Every string and number that crosses a process border, once.
+
+Annotations, container and volume names, paths, environment variables, exit codes and promised defaults. Whoever
+changes one of these changes what users wrote into their manifests.
+"""
+
+PREFIX = "podhooks.io/"
+
+# What users write on the pod (template). Each is described in docs/annotations.md, which a test compares with this list.
+ON_START = PREFIX + "on-start"
+ON_EXIT = PREFIX + "on-exit"
+ON_START_POLICY = PREFIX + "on-start-policy"
+ON_EXIT_POLICY = PREFIX + "on-exit-policy"
+ON_START_TIMEOUT = PREFIX + "on-start-timeout"
+ON_EXIT_TIMEOUT = PREFIX + "on-exit-timeout"
+ON_START_RETRIES = PREFIX + "on-start-retries"
+ON_EXIT_RETRIES = PREFIX + "on-exit-retries"
+ON_EXIT_WHEN = PREFIX + "on-exit-when"
+MAIN_CONTAINER = PREFIX + "main-container"
+MODE = PREFIX + "mode"
+IMAGE = PREFIX + "image"
+PYTHON = PREFIX + "python"
+RESERVE = PREFIX + "reserve"
+GUARANTEE = PREFIX + "guarantee"
+RESOURCES = PREFIX + "resources"
+STATUS = PREFIX + "status"  # written by the injector, never by users
+
+USER_ANNOTATIONS = (
+    ON_START,
+    ON_EXIT,
+    ON_START_POLICY,
+    ON_EXIT_POLICY,
+    ON_START_TIMEOUT,
+    ON_EXIT_TIMEOUT,
+    ON_START_RETRIES,
+    ON_EXIT_RETRIES,
+    ON_EXIT_WHEN,
+    MAIN_CONTAINER,
+    MODE,
+    IMAGE,
+    PYTHON,
+    RESERVE,
+    GUARANTEE,
+    RESOURCES,
+)
+ANNOTATIONS = (*USER_ANNOTATIONS, STATUS)
+
+DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"  # kubectl's own, the fallback for main
+ALL_CONTAINERS = "*"  # as `main-container`: all containers together
+MAIN_IMAGE = "main"  # as `image`: main's own image
+
+# Promised defaults.
+DEFAULT_ON_START_TIMEOUT_SECONDS = 300.0
+DEFAULT_ON_EXIT_TIMEOUT_SECONDS = 30.0
+DEFAULT_ON_START_RETRIES = 0
+DEFAULT_ON_EXIT_RETRIES = 2
+DEFAULT_PYTHON = "python3"
+DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own, when terminationGracePeriodSeconds isn't set
+MAX_DEFAULT_RESERVE_SECONDS = 300.0  # an unset `reserve` is the sum of on_exit timeouts, at most this
+MAX_RETRIES = 100
+MAX_TIMEOUT_SECONDS = 7 * 24 * 3600.0
+
+# What the injector adds to a pod.
+ON_START_CONTAINER = "on-start"  # init container
+ON_EXIT_CONTAINER = (
+    "on-exit"  # native: init container with restartPolicy Always, listed first; classic: a container, last
+)
+RUNTIME_CONTAINER = "podhooks-runtime"  # copying init container, only with delivery `copy`
+OUR_CONTAINERS = frozenset({ON_START_CONTAINER, ON_EXIT_CONTAINER, RUNTIME_CONTAINER})
+
+SHARED_VOLUME = "podhooks-shared"
+RUNTIME_VOLUME = "podhooks-runtime"
+PODINFO_VOLUME = "podhooks-podinfo"
+OUR_VOLUMES = frozenset({SHARED_VOLUME, RUNTIME_VOLUME, PODINFO_VOLUME})
+
+SHARED_DIR = "/podhooks/shared"  # emptyDir, also mounted in main
+RUNTIME_MOUNT = "/podhooks/runtime"  # image volume, or an emptyDir filled by the copying init container
+RUNTIME_DIR = RUNTIME_MOUNT + "/opt/podhooks"  # where the packages lie in it: an image is mounted with its whole root
+PODINFO_DIR = "/podhooks/podinfo"  # downward API volume with the files `annotations` and `labels`
+IMAGE_RUNTIME_DIR = "/opt/podhooks"  # where the same packages lie inside our own image
+
+RECORD_DIR = ".podhooks"  # below the shared directory: records of finished callbacks, one file per hook
+
+TERMINATION_LOG = "/dev/termination-log"  # Kubernetes' default terminationMessagePath
+TERMINATION_MESSAGE_BYTES = 4096  # the kubelet reads no more (kubelet fact 17)
+
+SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+# Environment of our containers. The injector sets them; the programs read them once, in main().
+ENV_MAIN_CONTAINER = "PODHOOKS_MAIN_CONTAINER"
+ENV_MODE = "PODHOOKS_MODE"
+ENV_GRACE_SECONDS = "PODHOOKS_GRACE_SECONDS"
+ENV_POD_NAME = "PODHOOKS_POD_NAME"
+ENV_POD_NAMESPACE = "PODHOOKS_POD_NAMESPACE"
+ENV_POD_UID = "PODHOOKS_POD_UID"
+ENV_NODE_NAME = "PODHOOKS_NODE_NAME"
+ENV_PODINFO_DIR = "PODHOOKS_PODINFO_DIR"
+ENV_SHARED_DIR = "PODHOOKS_SHARED_DIR"  # in main too: where on_start leaves things for main
+ENV_TERMINATION_LOG = (
+    "PODHOOKS_TERMINATION_LOG"  # not set in a cluster; the stand-in sets it where it can't mount files
+)
+
+# Read, but set only where the defaults of a cluster don't hold (the embedded stand-in, tests).
+ENV_API_SERVER = "PODHOOKS_API_SERVER"  # base URL instead of https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT
+ENV_SERVICE_ACCOUNT_DIR = "PODHOOKS_SERVICE_ACCOUNT_DIR"
+
+# What an `exec` callback finds in its environment (and the context as JSON on stdin).
+ENV_HOOK = "PODHOOKS_HOOK"
+ENV_CALLBACK = "PODHOOKS_CALLBACK"
+ENV_IDEMPOTENCY_KEY = "PODHOOKS_IDEMPOTENCY_KEY"
+ENV_ATTEMPT = "PODHOOKS_ATTEMPT"
+ENV_DEADLINE = "PODHOOKS_DEADLINE"
+ENV_RESULT = "PODHOOKS_RESULT"
+ENV_EXIT_CODE = "PODHOOKS_EXIT_CODE"
+ENV_SIGNAL = "PODHOOKS_SIGNAL"
+ENV_REASON = "PODHOOKS_REASON"
+ENV_MESSAGE = "PODHOOKS_MESSAGE"
+ENV_FLOW_RUN_ID = "PODHOOKS_FLOW_RUN_ID"
+
+# Labels, annotations and variables of neighbours.
+LABEL_JOB_NAME = "batch.kubernetes.io/job-name"
+LABEL_JOB_COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
+ANNOTATION_JOB_COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
+LABEL_FLOW_RUN_ID = "prefect.io/flow-run-id"
+PREFECT_FLOW_RUN_ID_VARIABLES = ("PREFECT__FLOW_RUN_ID", "PREFECT_FLOW_RUN_ID")
+
+# Exit codes of our programs.
+EXIT_OK = 0
+EXIT_CALLBACK_FAILED = 1  # a callback failed and its policy is `fail`
+EXIT_BAD_INPUT = 2  # the one line on stderr says what, where and what to do

@@ -1,0 +1,101 @@
+"""Annotations in, plan and findings out: pure, no I/O, the same code for every door and for the runtime in the pod."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from podhooks import contract
+from podhooks.context import Json, Result
+
+
+class Policy(str, Enum):
+    """What a failed callback does: end the hook as failed, or be recorded and passed over."""
+
+    FAIL = "fail"
+    IGNORE = "ignore"
+
+
+class Mode(str, Enum):
+    """How on-exit lives in the pod: as a native sidecar (Kubernetes 1.29), or as an ordinary container."""
+
+    NATIVE = "native"
+    CLASSIC = "classic"
+
+
+class Guarantee(str, Enum):
+    POD = "pod"
+    CLUSTER = "cluster"
+
+
+class Severity(str, Enum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the annotations that their author wants to know.
+
+    `code` is stable and documented; `where` is the annotation (or field) it is about; `message` a sentence with what
+    to do about it.
+    """
+
+    code: str
+    severity: Severity
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.severity.value}: {self.where}: {self.message} [{self.code}]"
+
+
+@dataclass(frozen=True)
+class Callback:
+    """One callback of the list.
+
+    Exactly one of `call` (`package.module:function` or `/path/file.py:function`) and `exec` (a command) is set.
+    `key` names it in records, logs and the idempotency key; it is unique in its hook. `when` is None for always.
+    """
+
+    key: str
+    call: str = ""
+    exec: tuple[str, ...] = ()
+    arguments: Mapping[str, Json] = field(default_factory=dict)  # `with`
+    timeout_seconds: float = contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS
+    retries: int = 0
+    policy: Policy = Policy.IGNORE
+    when: frozenset[Result] | None = None
+
+    def wanted(self, result: Result | None) -> bool:
+        """Whether it is to run when main ended with `result` (None: at on_start)."""
+        return self.when is None or result is None or result in self.when
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parsed annotations. `main_container` is None where no annotation names it."""
+
+    on_start: tuple[Callback, ...] = ()
+    on_exit: tuple[Callback, ...] = ()
+    main_container: str | None = None
+    mode: Mode = Mode.NATIVE
+    image: str = contract.MAIN_IMAGE
+    python: str = contract.DEFAULT_PYTHON
+    reserve_seconds: float = 0.0
+    guarantee: Guarantee = Guarantee.POD
+    resources: Mapping[str, Json] | None = None
+
+    @property
+    def empty(self) -> bool:
+        return not self.on_start and not self.on_exit
+
+
+def parse(annotations: Mapping[str, str]) -> tuple[Plan, tuple[Finding, ...]]:
+    """The plan that `annotations` describe, and everything that is to be said about them.
+
+    Never raises: where an annotation is unusable the finding is an error and the plan holds that field's default, so
+    callers that must not go on check for errors. Annotations of others are passed over.
+    """
+    raise NotImplementedError
