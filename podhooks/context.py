@@ -6,14 +6,21 @@ program hands in, so that these values can be made by hand in a user's test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from enum import Enum
-from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
-Json = Any  # what json.loads returns; a recursive type would cost every reader more than it gives
+from podhooks.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from typing import Any, TypeAlias
+
+    Json: TypeAlias = Any  # what json.loads returns; a recursive type would cost every reader more than it gives
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Hook(str, Enum):
@@ -38,8 +45,7 @@ class Result(str, Enum):
     UNKNOWN = "Unknown"
 
 
-@dataclass(frozen=True)
-class ExitInfo:
+class ExitInfo(Value):
     """How main ended, as far as it is known.
 
     `exit_code` and `signal` are None when nobody will ever know them. `reason` and `message` are Kubernetes' words.
@@ -56,7 +62,7 @@ class ExitInfo:
     finished_at: datetime | None = None
     restarts: int = 0
     container: str = ""
-    _log_tail: Callable[[int], str] | None = field(default=None, compare=False, repr=False)
+    _log_tail: Callable[[int], str] | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -69,7 +75,7 @@ class ExitInfo:
         return self._log_tail(lines)
 
     def with_log(self, log_tail: Callable[[int], str]) -> ExitInfo:
-        return replace(self, _log_tail=log_tail)
+        return self.replace(_log_tail=log_tail)
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -99,20 +105,18 @@ class ExitInfo:
         )
 
 
-@dataclass(frozen=True)
-class PodInfo:
+class PodInfo(Value):
     """The pod that the hooks belong to. `node` may be empty where nobody told."""
 
     name: str
     namespace: str
     uid: str
     node: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = EMPTY
+    annotations: Mapping[str, str] = EMPTY
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(Value):
     """What made the pod: a Job mostly. `index` is the completion index of an Indexed Job."""
 
     kind: str
@@ -135,8 +139,7 @@ class Status(str, Enum):
         return self not in (Status.RUNNING, Status.INTERRUPTED)
 
 
-@dataclass(frozen=True)
-class CallbackOutcome:
+class CallbackOutcome(Value):
     """What became of one callback: `name` is its key in the plan, `message` one line for a person."""
 
     name: str
@@ -165,8 +168,7 @@ class CallbackOutcome:
         )
 
 
-@dataclass(frozen=True)
-class RunContext:
+class RunContext(Value):
     """Everything a callback may want to know.
 
     `attempt` counts from 1 and is this callback's own (a retry is 2); `deadline` is when it is ended by force.
@@ -180,18 +182,25 @@ class RunContext:
     pod: PodInfo
     main_container: str
     idempotency_key: str
-    shared_dir: Path
+    shared: str
     owner: Owner | None = None
     flow_run_id: str | None = None
     attempt: int = 1
     deadline: datetime | None = None
     earlier: tuple[CallbackOutcome, ...] = ()
     exit: ExitInfo | None = None
-    _pod_object: Callable[[], Mapping[str, Json]] | None = field(default=None, compare=False, repr=False)
+    _pod_object: Callable[[], Mapping[str, Json]] | None = None
+
+    @property
+    def shared_dir(self) -> Path:
+        """The directory that on_start, main and on_exit share."""
+        from pathlib import Path
+
+        return Path(self.shared)
 
     @property
     def pod_object(self) -> Mapping[str, Json]:
-        """The pod as the API shows it (at on_exit: as it was when main's end was decided); empty when it can't be had."""
+        """The pod as the API shows it (at on_exit: as it was when main's end was decided); empty if it can't be had."""
         return self._pod_object() if self._pod_object is not None else {}
 
     def to_json(self) -> dict[str, Json]:
@@ -215,7 +224,7 @@ class RunContext:
             "attempt": self.attempt,
             "deadline": format_time(self.deadline),
             "idempotency_key": self.idempotency_key,
-            "shared_dir": str(self.shared_dir),
+            "shared_dir": self.shared,
             "earlier": [outcome.to_json() for outcome in self.earlier],
             "exit": None if self.exit is None else self.exit.to_json(),
         }

@@ -6,7 +6,7 @@ changes one of these changes what users wrote into their manifests.
 
 PREFIX = "podhooks.io/"
 
-# What users write on the pod (template). Each is described in docs/annotations.md, which a test compares with this list.
+# What users write on the pod (template). docs/annotations.md describes each; a test compares it with this list.
 ON_START = PREFIX + "on-start"
 ON_EXIT = PREFIX + "on-exit"
 ON_START_POLICY = PREFIX + "on-start-policy"

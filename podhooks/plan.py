@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
 from podhooks import contract
-from podhooks.context import Json, Result
+from podhooks.context import EMPTY, Result
+from podhooks.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from podhooks.context import Json
 
 
 class Policy(str, Enum):
@@ -34,8 +39,7 @@ class Severity(str, Enum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Value):
     """Something about the annotations that their author wants to know.
 
     `code` is stable and documented; `where` is the annotation (or field) it is about; `message` a sentence with what
@@ -51,8 +55,7 @@ class Finding:
         return f"{self.severity.value}: {self.where}: {self.message} [{self.code}]"
 
 
-@dataclass(frozen=True)
-class Callback:
+class Callback(Value):
     """One callback of the list.
 
     Exactly one of `call` (`package.module:function` or `/path/file.py:function`) and `exec` (a command) is set.
@@ -62,7 +65,7 @@ class Callback:
     key: str
     call: str = ""
     exec: tuple[str, ...] = ()
-    arguments: Mapping[str, Json] = field(default_factory=dict)  # `with`
+    arguments: Mapping[str, Json] = EMPTY  # `with`
     timeout_seconds: float = contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS
     retries: int = 0
     policy: Policy = Policy.IGNORE
@@ -73,8 +76,7 @@ class Callback:
         return self.when is None or result is None or result in self.when
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Value):
     """The parsed annotations. `main_container` is None where no annotation names it."""
 
     on_start: tuple[Callback, ...] = ()

@@ -1,0 +1,72 @@
+"""Frozen values for code that runs in every pod.
+
+What `dataclasses.dataclass(frozen=True)` gives, without its import: `dataclasses` pulls in `inspect` and costs more
+than a bare interpreter start, which every pod would pay (benchmarks/). Type checkers see dataclasses.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # the name type checkers know; `typing` costs as much as the rest of our start
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_options):
+        return lambda cls: cls
+
+
+@dataclass_transform(frozen_default=True, eq_default=True)
+class Value:
+    """Fields are the class's annotations, in order, with their defaults.
+
+    Equality, hash and repr leave out fields whose name begins with an underscore. Defaults must be immutable.
+    """
+
+    _fields: tuple[str, ...] = ()
+    _public: tuple[str, ...] = ()
+    if not TYPE_CHECKING:
+
+        def __init_subclass__(cls) -> None:
+            cls._fields = tuple(cls.__annotations__)
+            cls._public = tuple(name for name in cls._fields if not name.startswith("_"))
+            cls.__match_args__ = cls._public
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            cls = type(self)
+            if len(args) > len(cls._fields):
+                raise TypeError(f"{cls.__name__} takes {len(cls._fields)} values, got {len(args)}")
+            given = dict(zip(cls._fields, args, strict=False))
+            for name, value in kwargs.items():
+                if name not in cls._fields or name in given:
+                    raise TypeError(f"{cls.__name__} got an unexpected or repeated field {name!r}")
+                given[name] = value
+            for name in cls._fields:
+                if name not in given and name not in cls.__dict__:
+                    raise TypeError(f"{cls.__name__} needs {name!r}")
+            self.__dict__.update(given)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            raise AttributeError(f"{type(self).__name__} is frozen: can't set {name!r}")
+
+        def __delattr__(self, name: str) -> None:
+            raise AttributeError(f"{type(self).__name__} is frozen: can't delete {name!r}")
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return type(self)(**{**{name: getattr(self, name) for name in self._fields}, **changes})
+
+    __replace__ = replace
+
+    def _key(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self._public)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, Value) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._key()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._public)})"

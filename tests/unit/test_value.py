@@ -1,0 +1,55 @@
+"""Frozen values behave like frozen dataclasses."""
+
+import copy
+import pickle
+
+import pytest
+
+from podhooks.context import CallbackOutcome, ExitInfo, Result, Status
+from podhooks.plan import Callback
+
+
+def test_fields_come_by_position_and_by_name_with_defaults() -> None:
+    outcome = CallbackOutcome("a:b", Status.FAILED, message="no")
+    assert (outcome.name, outcome.status, outcome.attempts, outcome.message) == ("a:b", Status.FAILED, 0, "no")
+
+
+def test_a_value_can_be_neither_changed_nor_emptied() -> None:
+    outcome = CallbackOutcome("a:b", Status.FAILED)
+    with pytest.raises(AttributeError, match="frozen"):
+        outcome.attempts = 3  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="frozen"):
+        del outcome.name
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "complaint"),
+    [
+        ((), {}, "needs 'name'"),
+        (("a", Status.FAILED), {"nmae": 1}, "nmae"),
+        (("a", Status.FAILED), {"name": "b"}, "name"),
+        ((1, 2, 3, 4, 5, 6), {}, "takes 5 values"),
+    ],
+)
+def test_wrong_fields_are_refused(args: tuple[object, ...], kwargs: dict[str, object], complaint: str) -> None:
+    with pytest.raises(TypeError, match=complaint):
+        CallbackOutcome(*args, **kwargs)  # type: ignore[arg-type]
+
+
+def test_values_are_equal_by_their_public_fields_and_hashable() -> None:
+    plain = ExitInfo(Result.FAILED, exit_code=3)
+    assert plain == plain.with_log(lambda lines: "x" * lines)
+    assert hash(plain) == hash(plain.replace(exit_code=3))
+    assert plain != plain.replace(exit_code=4)
+    assert repr(plain).startswith("ExitInfo(result=<Result.FAILED")
+
+
+def test_values_survive_copy_and_pickle() -> None:
+    outcome = CallbackOutcome("a:b", Status.FAILED, 2)
+    assert copy.deepcopy(outcome) == outcome
+    assert pickle.loads(pickle.dumps(outcome)) == outcome
+
+
+def test_defaults_are_not_shared_between_values() -> None:
+    with pytest.raises(TypeError):
+        Callback(key="a").arguments["x"] = 1  # type: ignore[index]
