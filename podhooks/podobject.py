@@ -1,0 +1,155 @@
+"""A Pod object, read: containers and their statuses, main, deletion, restarts. Pure, and survives whatever it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from podhooks import contract
+from podhooks.context import EMPTY, parse_time
+from podhooks.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from podhooks.context import Json
+
+FINISHED_PHASES = ("Succeeded", "Failed")
+NEVER_RAN_REASONS = frozenset({"StartError", "ContainerCannotRun"})  # the runtime could not start the command
+LOST_REASON = "ContainerStatusUnknown"  # the kubelet's invention for a container that it can't find any more
+
+
+class Container(Value):
+    """One container of a pod: its spec, its status, and the pod's restart policy."""
+
+    name: str
+    spec: Mapping[str, Json] = EMPTY
+    status: Mapping[str, Json] = EMPTY
+    pod_restart_policy: str = "Always"
+
+    @property
+    def state(self) -> Mapping[str, Json]:
+        return mapping(self.status.get("state"))
+
+    @property
+    def end(self) -> Mapping[str, Json] | None:
+        """The end of its latest run; None while it runs or when it never did."""
+        for holder in (self.state, mapping(self.status.get("lastState"))):
+            if "running" in holder:
+                return None
+            if isinstance(holder.get("terminated"), Mapping):
+                return mapping(holder["terminated"])
+        return None
+
+    @property
+    def started(self) -> bool:
+        """Whether any run of it was seen."""
+        end = self.end
+        return "running" in self.state or self.restarts > 0 or (end is not None and really_ran(end))
+
+    @property
+    def restarts(self) -> int:
+        return max(whole(self.status.get("restartCount")) or 0, 0)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When its latest run began. None for a command that could not be started: the runtime says 1970 then."""
+        run = self.end or mapping(self.state.get("running"))
+        return None if text(run.get("reason")) in NEVER_RAN_REASONS else parse_time(run.get("startedAt"))
+
+
+def main_container(pod: Mapping[str, Json]) -> str | None:
+    """Main's name by the annotation rules, `*` for all; None if the pod has no containers.
+
+    An annotation that names no container of the pod is passed over here: refusing it is the injector's business.
+    """
+    names = [each.name for each in containers(pod) if each.name not in contract.OUR_CONTAINERS]
+    annotations = mapping(mapping(pod.get("metadata")).get("annotations"))
+    for key in (contract.MAIN_CONTAINER, contract.DEFAULT_CONTAINER_ANNOTATION):
+        wanted = annotations.get(key)
+        if wanted in names or (wanted == contract.ALL_CONTAINERS and key == contract.MAIN_CONTAINER):
+            return text(wanted)
+    return names[0] if names else None
+
+
+def main_containers(pod: Mapping[str, Json], main: str | None = None) -> list[Container]:
+    """The containers that `main` means: one, all of the user's with `*`, what the annotations say with None."""
+    name = main or main_container(pod)
+    if name == contract.ALL_CONTAINERS:
+        return [each for each in containers(pod) if each.name not in contract.OUR_CONTAINERS]
+    return [each for each in containers(pod) if each.name == name]
+
+
+def containers(pod: Mapping[str, Json], *, init: bool = False) -> list[Container]:
+    """The pod's containers (or init containers) in the order of its spec, with their statuses."""
+    spec, status = mapping(pod.get("spec")), mapping(pod.get("status"))
+    key = "initContainers" if init else "containers"
+    statuses = {text(each.get("name")): each for each in mappings(status.get(key[:-1] + "Statuses"))}
+    policy = text(spec.get("restartPolicy")) or "Always"
+    found = [(text(each.get("name")), each) for each in mappings(spec.get(key))]
+    return [Container(name, each, statuses.get(name, EMPTY), policy) for name, each in found]
+
+
+def deletion_requested_at(pod: Mapping[str, Json]) -> datetime | None:
+    """When the deletion was asked for; None if it wasn't, or if the object no longer tells.
+
+    `deletionTimestamp` is when the grace period will be over. A grace of 0 is a forced deletion or the kubelet's last
+    call; then it is the time of that call (traces/native-deleted), which says nothing about the beginning.
+    """
+    metadata = mapping(pod.get("metadata"))
+    due, grace = parse_time(metadata.get("deletionTimestamp")), whole(metadata.get("deletionGracePeriodSeconds"))
+    try:
+        return due - timedelta(seconds=grace) if due is not None and grace else None
+    except OverflowError:
+        return None
+
+
+def is_deleting(pod: Mapping[str, Json]) -> bool:
+    return bool(mapping(pod.get("metadata")).get("deletionTimestamp"))
+
+
+def phase(pod: Mapping[str, Json]) -> str:
+    return text(mapping(pod.get("status")).get("phase"))
+
+
+def may_restart(container: Container, end: Mapping[str, Json]) -> bool:
+    """Whether the kubelet will run it again: its own rules, then its own policy, then the pod's."""
+    code = whole(end.get("exitCode"))
+    if any(rule_matches(rule, code) for rule in mappings(container.spec.get("restartPolicyRules"))):
+        return True
+    policy = text(container.spec.get("restartPolicy")) or container.pod_restart_policy
+    return policy == "Always" or (policy == "OnFailure" and code != 0)
+
+
+def rule_matches(rule: Mapping[str, Json], code: int | None) -> bool:
+    codes = mapping(rule.get("exitCodes"))
+    listed = code in [whole(each) for each in sequence(codes.get("values"))]
+    return code is not None and (
+        listed if codes.get("operator") == "In" else codes.get("operator") == "NotIn" and not listed
+    )
+
+
+def really_ran(end: Mapping[str, Json]) -> bool:
+    return parse_time(end.get("startedAt")) is not None and text(end.get("reason")) not in NEVER_RAN_REASONS
+
+
+def mapping(value: Json) -> Mapping[str, Json]:
+    """`value` if it is a mapping, else an empty one: a pod may hold anything."""
+    return value if isinstance(value, Mapping) else EMPTY
+
+
+def sequence(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
+
+
+def mappings(value: Json) -> Iterator[Mapping[str, Json]]:
+    return (each for each in sequence(value) if isinstance(each, Mapping))
+
+
+def text(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def whole(value: Json) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,436 @@
+"""How main ended, proven on recorded watch streams of a real kubelet, and on what they don't hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from podhooks.context import ExitInfo, Result
+from podhooks.podobject import main_container
+from podhooks.podstatus import exit_info, presumed
+
+TRACES = Path(__file__).parent.parent / "traces"
+MORE_TRACES = os.environ.get("PODHOOKS_TRACES")  # a directory with further recordings of the same form
+DIRECTORIES = [TRACES, *([Path(MORE_TRACES)] if MORE_TRACES else [])]
+Pod = dict[str, Any]
+
+
+def events(directory: Path, scenario: str) -> Iterator[tuple[str, Pod]]:
+    for line in (directory / f"{scenario}.jsonl").read_text().splitlines():
+        event = json.loads(line)["event"]
+        yield event["type"], event["object"]
+
+
+def scenarios() -> list[Any]:
+    return [
+        pytest.param(directory, name, expected, id=name)
+        for directory in DIRECTORIES
+        for name, expected in json.loads((directory / "expected.json").read_text()).items()
+    ]
+
+
+def by_pod(directory: Path, name: str) -> dict[str, list[tuple[str, Pod]]]:
+    pods: dict[str, list[tuple[str, Pod]]] = defaultdict(list)
+    for kind, pod in events(directory, name):
+        pods[pod["metadata"]["uid"]].append((kind, pod))
+    return pods
+
+
+@pytest.mark.parametrize(("directory", "name", "expected"), scenarios())
+def test_the_last_event_of_every_trace_is_judged_right(directory: Path, name: str, expected: dict[str, Any]) -> None:
+    pods = by_pod(directory, name)
+    assert len(pods) == expected.get("pods", 1)
+    for stream in pods.values():
+        kind, pod = stream[-1]
+        end = exit_info(pod, gone=kind == "DELETED")
+        assert end is not None
+        assert {"result": end.result.value, "exit_code": end.exit_code, "restarts": end.restarts} == expected["final"]
+        if "all_mains" in expected:
+            together = exit_info(pod, "*", gone=kind == "DELETED")
+            assert together is not None
+            assert {"result": together.result.value, "exit_code": together.exit_code} == expected["all_mains"]
+
+
+@pytest.mark.parametrize(("directory", "name", "expected"), scenarios())
+def test_no_earlier_event_contradicts_the_end(directory: Path, name: str, expected: dict[str, Any]) -> None:
+    for stream in by_pod(directory, name).values():
+        for kind, pod in stream:
+            end = exit_info(pod, gone=kind == "DELETED")
+            assert end is None or end.result.value == expected["final"]["result"]
+
+
+@pytest.mark.parametrize(("directory", "name", "expected"), scenarios())
+def test_what_can_be_seen_in_the_pod_is_seen_while_on_exit_still_runs(
+    directory: Path, name: str, expected: dict[str, Any]
+) -> None:
+    for stream in by_pod(directory, name).values():
+        alive = [pod for kind, pod in stream if kind != "DELETED" and on_exit_alive(pod)]
+        decided = any(exit_info(pod) is not None for pod in alive)
+        on_exit_never_runs = name == "classic-start-failed"  # there the on-start container acts
+        assert decided == (expected["decidable_in_pod"] and not on_exit_never_runs)
+
+
+@pytest.mark.parametrize(("directory", "name", "expected"), scenarios())
+def test_the_presumption_in_the_pod_is_never_a_wrong_result(
+    directory: Path, name: str, expected: dict[str, Any]
+) -> None:
+    for stream in by_pod(directory, name).values():
+        for kind, pod in stream:
+            if kind != "DELETED" and on_exit_alive(pod):
+                guess = presumed(pod, now=datetime(2026, 11, 22, tzinfo=timezone.utc)).result.value
+                assert guess in (expected["final"]["result"], "Unknown", "NeverStarted")
+                assert guess != "NeverStarted" or not main_started(pod)
+
+
+def on_exit_alive(pod: Pod) -> bool:
+    """Whether the pod's own on-exit can see this event. (A lost node leaves a frozen status and a dead container.)"""
+    status = pod["status"]
+    everyone = status.get("containerStatuses", []) + status.get("initContainerStatuses", [])
+    running = any(each["name"] == "on-exit" and "running" in each["state"] for each in everyone)
+    return running and status["phase"] != "Failed"
+
+
+def main_started(pod: Pod) -> bool:
+    return any(each["name"] == "main" and "running" in each["state"] for each in pod["status"]["containerStatuses"])
+
+
+def test_an_eviction_by_the_api_is_told_from_a_deletion_inside_the_pod() -> None:
+    stream = [pod for _, pod in events(TRACES, "classic-evicted-api") if pod["metadata"].get("deletionTimestamp")]
+    assert presumed(stream[0]).result is Result.EVICTED
+    stream = [pod for _, pod in events(TRACES, "classic-deleted") if pod["metadata"].get("deletionTimestamp")]
+    assert presumed(stream[0]).result is Result.DELETED
+
+
+def test_a_pods_own_deadline_is_told_from_other_terminations_by_the_clock() -> None:
+    pod = [pod for _, pod in events(TRACES, "native-pod-deadline") if on_exit_alive(pod)][-1]
+    begun = datetime.fromisoformat(pod["status"]["startTime"].replace("Z", "+00:00"))
+    seconds = pod["spec"]["activeDeadlineSeconds"]
+    assert presumed(pod, now=begun).result is Result.UNKNOWN
+    late = datetime.fromtimestamp(begun.timestamp() + seconds, timezone.utc)
+    assert presumed(pod, now=late).result is Result.DEADLINE_EXCEEDED
+
+
+def the_last(scenario: str) -> Pod:
+    return [pod for _, pod in events(TRACES, scenario)][-1]
+
+
+def the_last_alive(scenario: str) -> Pod:
+    return [pod for _, pod in events(TRACES, scenario) if on_exit_alive(pod)][-1]
+
+
+def judge(pod: Pod, main: str | None = None, *, gone: bool = False) -> ExitInfo:
+    end = exit_info(pod, main, gone=gone)
+    assert end is not None
+    return end
+
+
+class TestDeletionAfterTheEnd:
+    """A Job's TTL or a tidy person deletes pods that ended long ago: that must not turn success into Deleted."""
+
+    @pytest.mark.parametrize(
+        ("scenario", "result"),
+        [("native-succeeded", Result.SUCCEEDED), ("classic-failed", Result.FAILED), ("native-oom", Result.OOM_KILLED)],
+    )
+    def test_of_a_finished_pod(self, scenario: str, result: Result) -> None:
+        pod = the_last(scenario)
+        pod["metadata"].update(deletionTimestamp="2026-11-23T09:00:00Z", deletionGracePeriodSeconds=0, generation=2)
+        assert judge(pod, gone=True).result is result
+
+    @pytest.mark.parametrize(
+        ("due", "grace"),
+        [("2026-11-23T00:16:56Z", 20), ("2026-11-23T00:16:37Z", 0)],
+        ids=["while it is being deleted", "after the kubelet's last call"],
+    )
+    def test_of_a_pod_whose_sidecar_was_still_at_work(self, due: str, grace: int) -> None:
+        pod = the_last("native-succeeded")  # main ended at 00:16:34, on-exit at 00:16:36
+        pod["metadata"].update(deletionTimestamp=due, deletionGracePeriodSeconds=grace, generation=2)
+        pod["status"]["observedGeneration"] = 2
+        assert judge(pod, gone=True).result is Result.SUCCEEDED
+
+    def test_in_the_very_second_of_the_end_is_told_by_what_the_kubelet_had_published(self) -> None:
+        pod = the_last("native-succeeded")
+        pod["metadata"].update(deletionTimestamp="2026-11-23T00:16:54Z", deletionGracePeriodSeconds=20, generation=2)
+        for condition in pod["status"]["conditions"]:
+            condition["lastTransitionTime"] = "2026-11-23T00:16:36Z"
+        assert judge(pod).result is Result.SUCCEEDED
+        pod["status"]["observedGeneration"] = 2
+        assert judge(pod).result is Result.DELETED
+
+    def test_between_two_runs_of_main_is_a_deletion(self) -> None:
+        stream = [pod for _, pod in events(TRACES, "native-onfailure-then-ok")]
+        pod = next(pod for pod in stream if "CrashLoopBackOff" in json.dumps(pod))
+        pod["metadata"].update(deletionTimestamp="2026-11-23T09:00:00Z", deletionGracePeriodSeconds=30)
+        assert exit_info(pod) is None
+        end = judge(pod, gone=True)
+        assert (end.result, end.exit_code) == (Result.DELETED, 4)
+
+
+class TestRestarts:
+    @pytest.mark.parametrize(
+        ("pod_policy", "own_policy", "code", "final"),
+        [
+            ("Never", None, 1, True),
+            ("OnFailure", None, 1, False),
+            ("OnFailure", None, 0, True),
+            ("Always", None, 0, False),
+            (None, None, 0, False),
+            ("Always", "Never", 1, True),
+            ("Never", "OnFailure", 1, False),
+            ("Never", "Always", 0, False),
+            ("OnFailure", "Never", 1, True),
+        ],
+    )
+    def test_terminated_is_final_only_when_no_policy_restarts(
+        self, pod_policy: str | None, own_policy: str | None, code: int, final: bool
+    ) -> None:
+        pod = ended_pod(code)
+        if pod_policy:
+            pod["spec"]["restartPolicy"] = pod_policy
+        if own_policy:
+            pod["spec"]["containers"][0]["restartPolicy"] = own_policy
+        assert (exit_info(pod) is not None) == final
+
+    @pytest.mark.parametrize(
+        ("rule", "code", "final"),
+        [
+            ({"operator": "In", "values": [42, 43]}, 42, False),
+            ({"operator": "In", "values": [42, 43]}, 1, True),
+            ({"operator": "NotIn", "values": [42]}, 1, False),
+            ({"operator": "NotIn", "values": [42]}, 42, True),
+        ],
+    )
+    def test_a_container_restart_rule_comes_before_the_policies(
+        self, rule: dict[str, Any], code: int, final: bool
+    ) -> None:
+        pod = ended_pod(code)
+        pod["spec"]["restartPolicy"] = "Never"
+        pod["spec"]["containers"][0]["restartPolicyRules"] = [{"action": "Restart", "exitCodes": rule}]
+        assert (exit_info(pod) is not None) == final
+
+    def test_nothing_is_final_while_another_container_restarts_them_all(self) -> None:
+        pod = ended_pod(0)
+        pod["spec"]["restartPolicy"] = "Never"
+        rules = [{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [9]}}]
+        pod["spec"]["containers"].append({"name": "other", "restartPolicyRules": rules})
+        pod["status"]["containerStatuses"].append({"name": "other", "state": {"terminated": {"exitCode": 8}}})
+        assert exit_info(pod) is not None
+        pod["status"]["containerStatuses"][1]["state"]["terminated"]["exitCode"] = 9
+        assert exit_info(pod) is None
+
+    def test_a_failed_start_is_final_only_when_it_is_not_tried_again(self) -> None:
+        pod = the_last_alive("native-start-failed")
+        assert judge(pod).result is Result.START_FAILED
+        assert "'on-start' ended with exit code 7" in judge(pod).message
+        pod["spec"]["restartPolicy"] = "OnFailure"
+        assert exit_info(pod) is None
+
+
+def ended_pod(code: int, reason: str = "Error") -> Pod:
+    end = {
+        "exitCode": code,
+        "reason": "Completed" if code == 0 else reason,
+        "startedAt": "2026-11-23T00:00:00Z",
+        "finishedAt": "2026-11-23T00:00:05Z",
+    }
+    return {
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "main"}]},
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [{"name": "main", "restartCount": 0, "state": {"terminated": end}}],
+        },
+    }
+
+
+class TestWhatTheTracesDoNotHold:
+    def never(self, code: int, reason: str = "Error") -> Pod:
+        pod = ended_pod(code, reason)
+        pod["spec"]["restartPolicy"] = "Never"
+        return pod
+
+    @pytest.mark.parametrize(("code", "signal"), [(0, None), (1, None), (128, None), (137, 9), (143, 15), (255, None)])
+    def test_the_signal_is_read_from_the_exit_code(self, code: int, signal: int | None) -> None:
+        assert judge(self.never(code)).signal == signal
+
+    def test_times_are_utc(self) -> None:
+        end = judge(self.never(0))
+        assert end.finished_at == datetime(2026, 11, 23, 0, 0, 5, tzinfo=timezone.utc)
+        assert end.started_at == datetime(2026, 11, 23, tzinfo=timezone.utc)
+
+    def test_a_command_that_does_not_exist_never_started(self) -> None:
+        pod = self.never(128, "StartError")
+        pod["status"]["containerStatuses"][0]["state"]["terminated"]["startedAt"] = "1970-01-01T00:00:00Z"
+        end = judge(pod)
+        assert (end.result, end.exit_code, end.signal, end.started_at) == (Result.NEVER_STARTED, 128, None, None)
+
+    def test_a_pod_deleted_before_it_was_scheduled_never_started(self) -> None:
+        pod = {"metadata": {}, "spec": {"containers": [{"name": "main"}]}, "status": {"phase": "Pending"}}
+        assert exit_info(pod) is None
+        assert judge(pod, gone=True).result is Result.NEVER_STARTED
+
+    def test_a_pod_that_the_node_refused_never_started_and_says_why(self) -> None:
+        pod = {
+            "metadata": {},
+            "spec": {"containers": [{"name": "main"}]},
+            "status": {"phase": "Failed", "reason": "OutOfcpu", "message": "not enough cpu"},
+        }
+        end = judge(pod)
+        assert (end.result, end.reason, end.message) == (Result.NEVER_STARTED, "OutOfcpu", "not enough cpu")
+
+    @pytest.mark.parametrize(
+        ("reason", "result"),
+        [
+            ("PreemptionByScheduler", Result.EVICTED),
+            ("TerminationByKubelet", Result.EVICTED),
+            ("DeletionByTaintManager", Result.EVICTED),
+            ("DeletionByPodGC", Result.NODE_LOST),
+        ],
+    )
+    def test_a_disruption_names_its_result(self, reason: str, result: Result) -> None:
+        pod = self.never(143)
+        pod["status"]["conditions"] = [
+            {
+                "type": "DisruptionTarget",
+                "status": "True",
+                "reason": reason,
+                "lastTransitionTime": "2026-11-23T00:00:03Z",
+            }
+        ]
+        pod["metadata"].update(deletionTimestamp="2026-11-23T00:00:33Z", deletionGracePeriodSeconds=30)
+        assert judge(pod).result is result
+
+    def test_a_disruption_announced_after_the_end_changes_nothing(self) -> None:
+        pod = self.never(0)
+        pod["status"]["conditions"] = [
+            {
+                "type": "DisruptionTarget",
+                "status": "True",
+                "reason": "EvictionByEvictionAPI",
+                "lastTransitionTime": "2026-11-23T00:01:00Z",
+            }
+        ]
+        pod["metadata"].update(deletionTimestamp="2026-11-23T00:01:30Z", deletionGracePeriodSeconds=30)
+        assert judge(pod).result is Result.SUCCEEDED
+
+    def test_a_main_that_ended_before_the_pods_deadline_keeps_its_own_end(self) -> None:
+        pod = self.never(0)
+        pod["spec"]["activeDeadlineSeconds"] = 10
+        pod["status"].update(phase="Failed", reason="DeadlineExceeded", startTime="2026-11-23T00:00:00Z")
+        assert judge(pod).result is Result.SUCCEEDED
+        pod["spec"]["activeDeadlineSeconds"] = 4
+        assert judge(pod).result is Result.DEADLINE_EXCEEDED
+
+    @pytest.mark.parametrize("reason", ["Terminated", "NodeShutdown", "Preempting"])
+    def test_a_node_in_orderly_shutdown_evicts(self, reason: str) -> None:
+        pod = self.never(143)
+        pod["status"].update(phase="Failed", reason=reason)
+        assert judge(pod).result is Result.EVICTED
+
+    def test_several_mains_end_when_the_last_one_does_and_as_the_first_bad_one_did(self) -> None:
+        pod = self.never(0)
+        pod["spec"]["containers"] += [{"name": "b"}, {"name": "c"}]
+        for name, code, second in (("b", 3, 9), ("c", 4, 7)):
+            end = {"exitCode": code, "reason": "Error", "finishedAt": f"2026-11-23T00:00:0{second}Z"}
+            status = {"name": name, "restartCount": 1, "state": {"terminated": end}}
+            pod["status"]["containerStatuses"].append(status)
+        seen = judge(pod, "*")
+        assert (seen.result, seen.exit_code, seen.container, seen.restarts) == (Result.FAILED, 4, "c", 2)
+        assert seen.finished_at == datetime(2026, 11, 23, 0, 0, 9, tzinfo=timezone.utc)
+        pod["status"]["containerStatuses"][2]["state"] = {"running": {}}
+        assert exit_info(pod, "*") is None
+
+    def test_a_container_that_is_not_there_ends_as_unknown_and_only_with_the_pod(self) -> None:
+        pod = self.never(0)
+        assert exit_info(pod, "nope") is None
+        assert judge(pod, "nope", gone=True).result is Result.UNKNOWN
+
+
+class TestMain:
+    PODHOOKS, KUBECTL = "podhooks.io/main-container", "kubectl.kubernetes.io/default-container"
+
+    @pytest.mark.parametrize(
+        ("annotations", "main"),
+        [
+            ({}, "a"),
+            ({KUBECTL: "b"}, "b"),
+            ({KUBECTL: "b", PODHOOKS: "c"}, "c"),
+            ({PODHOOKS: "*"}, "*"),
+            ({KUBECTL: "*"}, "a"),
+            ({PODHOOKS: "nope", KUBECTL: "b"}, "b"),
+            ({KUBECTL: "on-exit"}, "a"),
+        ],
+    )
+    def test_is_chosen_as_the_annotations_say(self, annotations: dict[str, str], main: str) -> None:
+        containers = [{"name": name} for name in ("on-exit", "a", "b", "c")]
+        assert main_container({"metadata": {"annotations": annotations}, "spec": {"containers": containers}}) == main
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+odd = json_values | st.sampled_from(
+    ["Always", "Never", "OnFailure", "Failed", "Succeeded", "Running", "Evicted", "9999-12-31T23:59:59Z", "OOMKilled"]
+)
+
+
+def shaped(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A mapping with these keys, any of which may be missing or hold anything."""
+    return st.fixed_dictionaries({}, optional={key: value | odd for key, value in fields.items()})
+
+
+times = st.sampled_from(["2026-11-23T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "soon"])
+end_states = shaped(exitCode=st.integers(-1, 300), reason=odd, startedAt=times, finishedAt=times, signal=odd)
+states = shaped(terminated=end_states, running=shaped(startedAt=times), waiting=shaped(reason=odd))
+names = st.sampled_from(["main", "on-exit", "on-start", "b"])
+rules = st.lists(
+    shaped(action=odd, exitCodes=shaped(operator=st.sampled_from(["In", "NotIn"]), values=odd)), max_size=2
+)
+specs = st.lists(shaped(name=names, restartPolicy=odd, restartPolicyRules=rules), max_size=3)
+statuses = st.lists(shaped(name=names, state=states, lastState=states, restartCount=odd), max_size=3)
+conditions = st.lists(
+    shaped(
+        type=st.sampled_from(["DisruptionTarget", "ContainersReady"]),
+        status=st.sampled_from(["True", "False"]),
+        reason=odd,
+        lastTransitionTime=times,
+    ),
+    max_size=2,
+)
+pods = shaped(
+    metadata=shaped(
+        annotations=odd, deletionTimestamp=times, deletionGracePeriodSeconds=st.integers(), generation=st.integers()
+    ),
+    spec=shaped(containers=specs, initContainers=specs, restartPolicy=odd, activeDeadlineSeconds=st.integers()),
+    status=shaped(
+        phase=odd,
+        reason=odd,
+        message=odd,
+        startTime=times,
+        conditions=conditions,
+        containerStatuses=statuses,
+        initContainerStatuses=statuses,
+        observedGeneration=st.integers(),
+    ),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(pod=pods, main=st.none() | names | st.just("*"), gone=st.booleans())
+def test_any_pod_shaped_input_is_survived(pod: Pod, main: str | None, gone: bool) -> None:
+    end = exit_info(pod, main, gone=gone)
+    assert end is None or isinstance(end.result, Result)
+    assert not gone or end is not None
+    if end is not None:
+        assert ExitInfo.from_json(json.loads(json.dumps(end.to_json()))) == end
+    assert isinstance(presumed(pod, main, now=datetime(2026, 11, 23, tzinfo=timezone.utc)).result, Result)
