@@ -6,6 +6,7 @@ from enum import Enum
 
 from podhooks import contract
 from podhooks.context import EMPTY, Result
+from podhooks.durations import format_duration, parse_duration
 from podhooks.value import Value
 
 TYPE_CHECKING = False
@@ -13,6 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from podhooks.context import Json
+
+__all__ = [
+    "Callback",
+    "Finding",
+    "Guarantee",
+    "Mode",
+    "Plan",
+    "Policy",
+    "Severity",
+    "format_duration",
+    "parse",
+    "parse_duration",
+    "summary_hash",
+    "to_annotations",
+]
 
 
 class Policy(str, Enum):
@@ -100,4 +116,26 @@ def parse(annotations: Mapping[str, str]) -> tuple[Plan, tuple[Finding, ...]]:
     Never raises: where an annotation is unusable the finding is an error and the plan holds that field's default, so
     callers that must not go on check for errors. Annotations of others are passed over.
     """
-    raise NotImplementedError
+    from podhooks.plan_parser import parse_annotations
+
+    return parse_annotations(annotations)
+
+
+def to_annotations(plan: Plan) -> dict[str, str]:
+    """The annotations that describe `plan`: `parse` gives it back.
+
+    Only what differs from the defaults is written. What no annotation can say (a key of your own) is lost; what may
+    not be said is left for `parse` to find. Raises PlanError where arguments aren't JSON.
+    """
+    from podhooks.plan_writer import write
+
+    return write(plan)
+
+
+def summary_hash(annotations: Mapping[str, str]) -> str:
+    """16 hexadecimal digits that change when one of our annotations does, and with nothing else."""
+    from hashlib import sha256
+    from json import dumps
+
+    ours = [(name, str(annotations[name])) for name in contract.USER_ANNOTATIONS if name in annotations]
+    return sha256(dumps(ours).encode()).hexdigest()[:16]
