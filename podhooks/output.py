@@ -26,15 +26,12 @@ class LineMarker:
 
     def feed(self, chunk: bytes) -> bytes:
         """The lines that `chunk` completes, marked."""
-        lines = chunk.split(b"\n")
-        if len(lines) > 1 and self._cutting:
-            del lines[0]
-            self._cutting = False
-        if not self._cutting:
-            lines[0] = self._rest + lines[0]
-        self._rest = b"" if self._cutting else lines.pop()
         if self._cutting:
-            return b""
+            _, newline, chunk = chunk.partition(b"\n")
+            if not newline:
+                return b""
+            self._cutting = False
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > LINE_LIMIT_BYTES:
             lines.append(self._rest)
             self._rest, self._cutting = b"", True
@@ -68,6 +65,8 @@ class Sink:
         self.descriptor = descriptor
         self._backlog: list[bytes] = []
         self._size = 0
+        self._poller = select.poll()
+        self._poller.register(descriptor, select.POLLOUT)
 
     @property
     def waiting(self) -> bool:
@@ -87,27 +86,25 @@ class Sink:
         """Write as much as goes at once."""
         data = memoryview(b"".join(self._backlog))
         position = 0
-        while position < len(data) and self._writable():
-            try:
-                position += os.write(self.descriptor, data[position : position + select.PIPE_BUF])
-            except OSError as error:
-                if error.errno in (errno.EAGAIN, errno.EINTR):
-                    break
-                position = len(data)  # EPIPE, ENOSPC, EIO: the log is lost, the callbacks go on
+        while position < len(data) and self._poller.poll(0):
+            written = self._write(data[position : position + select.PIPE_BUF], len(data))
+            if not written:
+                break
+            position += written
         self._backlog = [bytes(data[position:])]
-        self._size = len(data) - position
+        self._size = max(len(data) - position, 0)
 
-    def _writable(self) -> bool:
-        poller = select.poll()
-        poller.register(self.descriptor, select.POLLOUT)
-        return bool(poller.poll(0))
+    def _write(self, piece: memoryview, everything: int) -> int:
+        """How much of the data is done with: nothing on a full stdout, everything where nobody will ever read it."""
+        try:
+            return os.write(self.descriptor, piece)
+        except OSError as error:
+            return 0 if error.errno in (errno.EAGAIN, errno.EINTR) else everything  # EPIPE, ENOSPC, EIO, EBADF
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> None:
         """Write what waits; after `seconds` without progress the rest is given up."""
-        poller = select.poll()
-        poller.register(self.descriptor, select.POLLOUT)
         while self.waiting:
-            if not poller.poll(seconds * 1000):
+            if not self._poller.poll(seconds * 1000):
                 self._backlog, self._size = [], 0
                 return
             self.write()

@@ -101,7 +101,7 @@ def flow_run_id(pod: PodInfo, environ: Mapping[str, str]) -> str | None:
     return pod.labels.get(contract.LABEL_FLOW_RUN_ID) or None
 
 
-def base_context(  # noqa: PLR0913  keywords, each a fact of its own
+def base_context(
     hook: Hook,
     pod: PodInfo,
     environ: Mapping[str, str],
