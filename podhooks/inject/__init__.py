@@ -1,0 +1,21 @@
+"""Adds our containers to a pod: one pure function behind every door (CLI, webhook, policy, Helm, manifests)."""
+
+from podhooks.inject.core import inject, uninject
+from podhooks.inject.manifests import ObjectReport, inject_object, pod_templates, uninject_object
+from podhooks.inject.report import REASONS, Outcome, Report
+from podhooks.inject.settings import Delivery, InjectSettings, parse_kubernetes_version
+
+__all__ = [
+    "REASONS",
+    "Delivery",
+    "InjectSettings",
+    "ObjectReport",
+    "Outcome",
+    "Report",
+    "inject",
+    "inject_object",
+    "parse_kubernetes_version",
+    "pod_templates",
+    "uninject",
+    "uninject_object",
+]

@@ -1,0 +1,62 @@
+"""One pod on its way through the injector: the pod as its author wrote it, the plan, and who main is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from podhooks import contract, podobject
+from podhooks.inject.settings import InjectSettings
+from podhooks.inject.shapes import Json
+from podhooks.plan import Plan
+from podhooks.podobject import mapping
+from podhooks.value import Value
+
+
+class Case(Value):
+    """`pod` has the default annotations and nothing else of ours."""
+
+    pod: Mapping[str, Json]
+    plan: Plan
+    settings: InjectSettings
+
+    @property
+    def annotations(self) -> Mapping[str, Json]:
+        return mapping(mapping(self.pod.get("metadata")).get("annotations"))
+
+    @property
+    def spec(self) -> Mapping[str, Json]:
+        return mapping(self.pod.get("spec"))
+
+    @property
+    def containers(self) -> list[Mapping[str, Json]]:
+        return list(podobject.mappings(self.spec.get("containers")))
+
+    @property
+    def init_containers(self) -> list[Mapping[str, Json]]:
+        return list(podobject.mappings(self.spec.get("initContainers")))
+
+    @property
+    def main(self) -> Mapping[str, Json]:
+        """The container that ours take after: main, or the first of all with `*`."""
+        return self.mains[0]
+
+    @property
+    def mains(self) -> list[Mapping[str, Json]]:
+        return [each.spec for each in podobject.main_containers(self.pod)]
+
+    @property
+    def main_label(self) -> str:
+        """What our programs are told: a name, or `*`."""
+        return podobject.main_container(self.pod) or ""
+
+    @property
+    def grace_seconds(self) -> int:
+        """What the author gave main to end in: his word, or Kubernetes' default."""
+        given = self.spec.get("terminationGracePeriodSeconds")
+        return contract.DEFAULT_GRACE_SECONDS if given is None else int(given)
+
+    @property
+    def raised_grace_seconds(self) -> int:
+        """Main keeps all of its own; on_exit's reserve comes behind it."""
+        return math.ceil(self.grace_seconds + self.plan.reserve_seconds) if self.plan.on_exit else self.grace_seconds

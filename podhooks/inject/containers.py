@@ -1,0 +1,166 @@
+"""The containers and volumes that are added. They are nearly constant: what varies is main's, copied whole, and a
+few annotations' texts, never the callbacks themselves. That lets a CEL policy or a Helm template make the same pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from podhooks import contract
+from podhooks.inject.case import Case
+from podhooks.inject.quantities import completed
+from podhooks.inject.settings import Delivery
+from podhooks.inject.shapes import Json
+from podhooks.plan import Mode
+from podhooks.podobject import mapping, mappings
+
+SHARED_MOUNT = {"name": contract.SHARED_VOLUME, "mountPath": contract.SHARED_DIR}
+SHARED_ENV = {"name": contract.ENV_SHARED_DIR, "value": contract.SHARED_DIR}
+PODINFO_FILES = ("annotations", "labels")
+INHERITED = ("workingDir", "envFrom", "volumeDevices")
+"""Of main, unchanged. Not inherited: what belongs to main's own process (args, ports, probes, lifecycle, tty,
+resources, restart rules)."""
+
+_ENV_FROM_POD = {
+    contract.ENV_POD_NAME: "metadata.name",
+    contract.ENV_POD_NAMESPACE: "metadata.namespace",
+    contract.ENV_POD_UID: "metadata.uid",
+    contract.ENV_NODE_NAME: "spec.nodeName",
+}
+OUR_ENV = (
+    contract.ENV_MAIN_CONTAINER,
+    contract.ENV_MODE,
+    contract.ENV_GRACE_SECONDS,
+    *_ENV_FROM_POD,
+    contract.ENV_PODINFO_DIR,
+    contract.ENV_SHARED_DIR,
+)
+_PROGRAMS = {contract.ON_START_CONTAINER: "podhooks_initcontainer", contract.ON_EXIT_CONTAINER: "podhooks_sidecar"}
+_SCRIPTS = {contract.ON_START_CONTAINER: "on_start.py", contract.ON_EXIT_CONTAINER: "on_exit.py"}
+
+
+def volumes(case: Case) -> list[dict[str, Json]]:
+    files = [{"path": name, "fieldRef": {"fieldPath": f"metadata.{name}"}} for name in PODINFO_FILES]
+    ours: list[dict[str, Json]] = [
+        {"name": contract.SHARED_VOLUME, "emptyDir": {}},
+        {"name": contract.PODINFO_VOLUME, "downwardAPI": {"items": files}},
+    ]
+    if case.settings.delivery is Delivery.IMAGE:
+        source = {"reference": case.settings.image}
+        if case.settings.pull_policy:
+            source["pullPolicy"] = case.settings.pull_policy
+        ours.append({"name": contract.RUNTIME_VOLUME, "image": source})
+    elif case.settings.delivery is Delivery.COPY:
+        ours.append({"name": contract.RUNTIME_VOLUME, "emptyDir": {}})
+    return ours
+
+
+def hook_container(case: Case, name: str) -> dict[str, Json]:
+    """`on-start` or `on-exit`: main's image, environment, volumes and identity around our command."""
+    main = case.main
+    inherited = {key: main[key] for key in INHERITED if main.get(key)}
+    return {
+        "name": name,
+        **_image(case),
+        "command": _command(case, name),
+        **({"restartPolicy": "Always"} if name == contract.ON_EXIT_CONTAINER and case.plan.mode is Mode.NATIVE else {}),
+        **inherited,
+        "env": [each for each in mappings(main.get("env")) if each.get("name") not in OUR_ENV] + _env(case),
+        "volumeMounts": _inherited_mounts(main) + _mounts(case),
+        **_common(case),
+    }
+
+
+def runtime_container(case: Case) -> dict[str, Json]:
+    """Copies the runtime from our image, with delivery `copy`. Named by its file, so that no import path matters."""
+    source = f"{contract.IMAGE_RUNTIME_DIR}/podhooks/install.py"
+    return {
+        "name": contract.RUNTIME_CONTAINER,
+        "image": case.settings.image,
+        **({"imagePullPolicy": case.settings.pull_policy} if case.settings.pull_policy else {}),
+        "command": [contract.DEFAULT_PYTHON, source, contract.RUNTIME_DIR],
+        "volumeMounts": [{"name": contract.RUNTIME_VOLUME, "mountPath": contract.RUNTIME_MOUNT}],
+        **_common(case),
+    }
+
+
+def security_context(main: Mapping[str, Json]) -> dict[str, Json]:
+    """Main's, without what makes it mightier than Pod Security "restricted" allows, and with what that asks for.
+
+    User and group stay main's, given or not: no user is made up, so clusters that assign users (OpenShift) may.
+    `runAsNonRoot` isn't added: where "restricted" holds, main or its pod has it, and without it an image that
+    runs as root must still work.
+    """
+    given = mapping(main.get("securityContext"))
+    kept = {key: value for key, value in given.items() if key not in ("privileged", "procMount", "capabilities")}
+    if _unconfined(kept.get("appArmorProfile")):
+        del kept["appArmorProfile"]
+    if not kept.get("seccompProfile") or _unconfined(kept["seccompProfile"]):
+        kept["seccompProfile"] = {"type": "RuntimeDefault"}
+    return {**kept, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+def resources(case: Case) -> dict[str, dict[str, Json]]:
+    return completed(mapping(case.plan.resources), case.settings.resources)
+
+
+def _image(case: Case) -> dict[str, Json]:
+    own = case.plan.image != contract.MAIN_IMAGE
+    image = {"image": case.plan.image} if own else {key: case.main[key] for key in ("image",) if key in case.main}
+    return {**image, **{key: case.main[key] for key in ("imagePullPolicy",) if case.main.get(key)}}
+
+
+def _command(case: Case, name: str) -> list[str]:
+    """-S: the user's site-packages are for callbacks, which run in interpreters of their own; ours starts faster."""
+    if case.settings.delivery is Delivery.INSTALLED:
+        return [case.plan.python, "-m", _PROGRAMS[name]]
+    return [case.plan.python, "-S", f"{contract.RUNTIME_DIR}/{_SCRIPTS[name]}"]
+
+
+def _env(case: Case) -> list[dict[str, Json]]:
+    values = {
+        contract.ENV_MAIN_CONTAINER: case.main_label,
+        contract.ENV_MODE: case.plan.mode.value,
+        contract.ENV_GRACE_SECONDS: str(case.raised_grace_seconds),
+    }
+    return [
+        *({"name": name, "value": value} for name, value in values.items()),
+        *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _ENV_FROM_POD.items()),
+        {"name": contract.ENV_PODINFO_DIR, "value": contract.PODINFO_DIR},
+        SHARED_ENV,
+    ]
+
+
+def _inherited_mounts(main: Mapping[str, Json]) -> list[dict[str, Json]]:
+    """Bidirectional propagation is for privileged containers only, which ours never are: they see main's mounts."""
+    mounts = [dict(each) for each in mappings(main.get("volumeMounts")) if not is_shared_mount(each)]
+    for each in mounts:
+        if each.get("mountPropagation") == "Bidirectional":
+            each["mountPropagation"] = "HostToContainer"
+    return mounts
+
+
+def _mounts(case: Case) -> list[dict[str, Json]]:
+    mounts: list[dict[str, Json]] = [
+        SHARED_MOUNT,
+        {"name": contract.PODINFO_VOLUME, "mountPath": contract.PODINFO_DIR, "readOnly": True},
+    ]
+    if case.settings.delivery is not Delivery.INSTALLED:
+        mounts.append({"name": contract.RUNTIME_VOLUME, "mountPath": contract.RUNTIME_MOUNT, "readOnly": True})
+    return mounts
+
+
+def _common(case: Case) -> dict[str, Json]:
+    return {
+        "resources": resources(case),
+        "securityContext": security_context(case.main),
+        "terminationMessagePolicy": "File",  # FallbackToLogsOnError would put a log where the record is expected
+    }
+
+
+def is_shared_mount(mount: Mapping[str, Json]) -> bool:
+    return mount.get("name") == contract.SHARED_VOLUME and mount.get("mountPath") == contract.SHARED_DIR
+
+
+def _unconfined(profile: Json) -> bool:
+    return mapping(profile).get("type") == "Unconfined"

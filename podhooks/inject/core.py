@@ -1,0 +1,169 @@
+"""inject and uninject: pod in, pod out. Pure; a pod here is a Pod or a pod template, anything with metadata and spec.
+
+To inject again is to take out and inject: that makes it idempotent, and an upgrade after a change of annotations,
+settings or version. What others added meanwhile stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from podhooks import __version__, contract
+from podhooks import plan as plans
+from podhooks.errors import ManifestError
+from podhooks.inject import containers
+from podhooks.inject.case import Case
+from podhooks.inject.checks import check, finding, malformed
+from podhooks.inject.edit import Edit, plain
+from podhooks.inject.removal import without_ours
+from podhooks.inject.report import (
+    NO_CALLBACKS,
+    NOT_ANNOTATED,
+    Outcome,
+    Report,
+    error_codes,
+)
+from podhooks.inject.settings import Delivery, InjectSettings
+from podhooks.inject.shapes import Json, Pod
+from podhooks.inject.status import Status
+from podhooks.plan import Finding, Mode, Plan
+from podhooks.podobject import mapping, mappings
+
+DEFAULTS = InjectSettings()
+
+
+def inject(pod: Mapping[str, Json], settings: InjectSettings = DEFAULTS) -> tuple[Pod, Report]:
+    """The pod with the containers that its annotations ask for, and what there is to say about it.
+
+    With an error among the findings, or nothing that asks for callbacks, the pod comes back as it was (without what
+    an earlier injection added, in the latter case). The input is never changed.
+    """
+    given = plain(pod)
+    try:
+        bare, previous = without_ours(given)
+    except ManifestError as error:
+        found = (finding("bad-status", contract.STATUS, str(error)),)
+        return given, Report(Outcome.REFUSED, reasons=error_codes(found), findings=found)
+    version = previous.version if previous else None
+    plan, findings, defaults = _plan(bare, settings)
+    if not error_codes(findings):
+        if plan.empty:
+            outcome = Outcome.SKIPPED if previous is None else Outcome.REMOVED
+            reason = NO_CALLBACKS if _ours(bare) else NOT_ANNOTATED
+            return bare, Report(outcome, plan, (reason,), findings, previous=version)
+        findings += tuple(malformed(bare))
+    if error_codes(findings):
+        return given, Report(Outcome.REFUSED, plan, error_codes(findings), findings, previous=version)
+    case = Case(_with_annotations(bare, defaults), plan, settings)
+    findings += check(case)
+    report = Report(Outcome.REFUSED, plan, error_codes(findings), findings, main=_main_names(case), previous=version)
+    return (given, report) if report.errors else _injected(given, case, report, defaults)
+
+
+def uninject(pod: Mapping[str, Json]) -> tuple[Pod, bool]:
+    """The pod as it was before, and whether it had been injected. ManifestError for a status that isn't ours."""
+    bare, status = without_ours(pod)
+    return bare, status is not None
+
+
+def _annotations(pod: Mapping[str, Json]) -> Mapping[str, Json]:
+    return mapping(mapping(pod.get("metadata")).get("annotations"))
+
+
+def _ours(pod: Mapping[str, Json]) -> bool:
+    return any(str(key).startswith(contract.PREFIX) for key in _annotations(pod))
+
+
+def _plan(pod: Pod, settings: InjectSettings) -> tuple[Plan, tuple[Finding, ...], dict[str, str]]:
+    """The plan, what is to be said about it, and the default annotations that it took."""
+    given = _annotations(pod)
+    defaults = {key: value for key, value in settings.annotations.items() if key not in given} if _ours(pod) else {}
+    plan, findings = plans.parse({**given, **defaults})
+    return plan, findings, defaults
+
+
+def _with_annotations(pod: Pod, annotations: Mapping[str, str]) -> Pod:
+    if not annotations:
+        return pod
+    metadata = pod["metadata"]
+    return {**pod, "metadata": {**metadata, "annotations": {**metadata["annotations"], **annotations}}}
+
+
+def _main_names(case: Case) -> tuple[str, ...]:
+    return tuple(str(each["name"]) for each in case.mains)
+
+
+def _injected(given: Pod, case: Case, report: Report, defaults: Mapping[str, str]) -> tuple[Pod, Report]:
+    target = plain(case.pod)
+    edit = Edit(target["spec"])
+    _add_volumes(edit, case)
+    _add_containers(edit, case)
+    _add_to_main(edit, case)
+    grace = _raise_grace(edit, case)
+    status = Status(
+        __version__,
+        plans.summary_hash(case.annotations),
+        grace_raised=grace is not None,
+        grace_seconds=grace[0] if grace else None,
+        was=edit.was,
+        own=tuple(edit.own),
+        annotations=tuple(defaults),
+    )
+    target["metadata"]["annotations"][contract.STATUS] = status.to_text()
+    outcome = Outcome.INJECTED
+    if report.previous is not None:
+        outcome = Outcome.UNCHANGED if target == given else Outcome.UPDATED
+    return target, report.replace(outcome=outcome, added=tuple(edit.added), grace_seconds=grace)
+
+
+def _add_volumes(edit: Edit, case: Case) -> None:
+    for volume in containers.volumes(case):
+        edit.add("volumes", volume)
+
+
+def _add_containers(edit: Edit, case: Case) -> None:
+    """on-start last of the init containers: what prepares its files and its network (a mesh's proxy) is there.
+
+    on-exit, natively, first: a later one that fails finds it running. But behind the user's own native sidecars:
+    the kubelet stops native sidecars in reverse order, so its callbacks still have their proxies, and its SIGTERM
+    comes right after main's end and not after theirs.
+    """
+    if case.settings.delivery is Delivery.COPY:
+        edit.add("initContainers", containers.runtime_container(case), at=0)
+    if case.plan.on_exit:
+        on_exit = containers.hook_container(case, contract.ON_EXIT_CONTAINER)
+        if case.plan.mode is Mode.NATIVE:
+            edit.add("initContainers", on_exit, at=_behind_sidecars(edit.spec))
+        else:
+            edit.add("containers", on_exit)
+    edit.add("initContainers", containers.hook_container(case, contract.ON_START_CONTAINER))
+
+
+def _behind_sidecars(spec: Pod) -> int:
+    """Where on-exit goes among the init containers."""
+    last = 0
+    for index, each in enumerate(mappings(spec.get("initContainers"))):
+        if each.get("restartPolicy") == "Always" or each.get("name") == contract.RUNTIME_CONTAINER:
+            last = index + 1
+    return last
+
+
+def _add_to_main(edit: Edit, case: Case) -> None:
+    names = _main_names(case)
+    for container in edit.spec["containers"]:
+        if container["name"] in names:
+            edit.add_to_container(container, "volumeMounts", containers.SHARED_MOUNT)
+            edit.add_to_container(container, "env", containers.SHARED_ENV)
+
+
+def _raise_grace(edit: Edit, case: Case) -> tuple[int | None, int] | None:
+    """The grace period before and after; None where it holds the reserve as it is."""
+    field = "terminationGracePeriodSeconds"
+    if case.raised_grace_seconds == case.grace_seconds:
+        return None
+    before = edit.spec.get(field)
+    if field in edit.spec and before is None:
+        edit.was[field] = None
+    edit.spec[field] = case.raised_grace_seconds
+    edit.added.append(f"spec.{field}")
+    return before, case.raised_grace_seconds

@@ -1,0 +1,52 @@
+"""Entries put into the lists of a pod, so that they can be taken out again exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from podhooks.inject import containers
+from podhooks.inject.shapes import Json, Pod
+from podhooks.podobject import mappings
+
+
+def plain(value: Json) -> Json:
+    """A deep copy out of dicts and lists."""
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [plain(each) for each in value]
+    return value
+
+
+class Edit:
+    """Adds entries to lists of a pod's spec, and remembers what taking them out again must know."""
+
+    def __init__(self, spec: Pod) -> None:
+        self.spec = spec
+        self.was: dict[str, Json] = {}
+        self.own: list[str] = []
+        self.added: list[str] = []
+
+    def add(self, field: str, entry: Mapping[str, Json], at: int | None = None) -> None:
+        """Into a list of the spec itself, at the end or before the entry that is number `at`."""
+        self._insert(self.spec, field, field, entry, at)
+        self.added.append(f"spec.{field}[{entry['name']}]")
+
+    def add_to_container(self, container: Pod, field: str, entry: Mapping[str, Json]) -> None:
+        """At the end of a container's list, if it isn't in there."""
+        path = f"{container['name']}.{field}"
+        if any(_same(field, entry, each) for each in mappings(container.get(field))):
+            self.own.append(path)
+            return
+        self._insert(container, field, path, entry, None)
+        self.added.append(f"spec.containers[{container['name']}].{field}[{entry['name']}]")
+
+    def _insert(self, holder: Pod, field: str, path: str, entry: Mapping[str, Json], at: int | None) -> None:
+        if field in holder and not holder[field]:
+            self.was[path] = holder[field]
+        entries = holder[field] = holder.get(field) or []
+        entries.insert(len(entries) if at is None else at, plain(entry))
+
+
+def _same(field: str, entry: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
+    return containers.is_shared_mount(other) if field == "volumeMounts" else other == entry
