@@ -109,6 +109,16 @@ def is_deleting(pod: Mapping[str, Json]) -> bool:
     return bool(mapping(pod.get("metadata")).get("deletionTimestamp"))
 
 
+def pod_deadline(pod: Mapping[str, Json]) -> datetime | None:
+    """When the pod's own activeDeadlineSeconds are over; None if it has none, or hasn't been started."""
+    start = parse_time(mapping(pod.get("status")).get("startTime"))
+    seconds = whole(mapping(pod.get("spec")).get("activeDeadlineSeconds"))
+    try:
+        return start + timedelta(seconds=seconds) if start is not None and seconds is not None else None
+    except OverflowError:
+        return None
+
+
 def phase(pod: Mapping[str, Json]) -> str:
     return text(mapping(pod.get("status")).get("phase"))
 

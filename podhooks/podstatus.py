@@ -8,7 +8,7 @@ container of the pod is dead.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from podhooks.context import EMPTY, ExitInfo, Result, parse_time
 from podhooks.podobject import (
@@ -25,6 +25,7 @@ from podhooks.podobject import (
     mappings,
     may_restart,
     phase,
+    pod_deadline,
     rule_matches,
     text,
     whole,
@@ -257,7 +258,7 @@ def _cause(pod: Mapping[str, Json], *, over: bool) -> Cause | None:
     result = POD_REASONS.get(text(status.get("reason"))) if over else None
     if result is not None:
         known = disruption.since if disruption is not None else None
-        since = _deadline(pod) if result is Result.DEADLINE_EXCEEDED else known
+        since = pod_deadline(pod) if result is Result.DEADLINE_EXCEEDED else known
         return Cause(result, text(status.get("reason")), text(status.get("message")), since)
     deleting = is_deleting(pod)
     if disruption is not None and (over or deleting):
@@ -279,18 +280,8 @@ def _disruption(status: Mapping[str, Json]) -> Cause | None:
     return None
 
 
-def _deadline(pod: Mapping[str, Json]) -> datetime | None:
-    """When the pod's own activeDeadlineSeconds is over."""
-    start = parse_time(mapping(pod.get("status")).get("startTime"))
-    seconds = whole(mapping(pod.get("spec")).get("activeDeadlineSeconds"))
-    try:
-        return start + timedelta(seconds=seconds) if start is not None and seconds is not None else None
-    except OverflowError:
-        return None
-
-
 def _deadline_passed(pod: Mapping[str, Json], now: datetime | None) -> Cause | None:
-    deadline = _deadline(pod)
+    deadline = pod_deadline(pod)
     if deadline is None or now is None or now < deadline:
         return None
     return Cause(Result.DEADLINE_EXCEEDED, "DeadlineExceeded", "the pod's activeDeadlineSeconds are over", deadline)

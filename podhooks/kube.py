@@ -1,0 +1,306 @@
+"""The Kubernetes API as far as the runtime needs it: one's own pod, its watch, a log's tail. Standard library only.
+
+One connection at a time, kept between requests. Every wait has an end: connecting and answers have a timeout, a watch
+has the server's and a longer one of ours, and TCP keepalive finds a peer that is gone. A reset looks like the end of
+the stream here, so any end of a watch means: ask again.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import ssl
+import time
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote, urlencode, urlsplit
+
+from podhooks import contract
+from podhooks.errors import ApiError, Forbidden, Gone, InputError, NotFound, Unauthorized, Unreachable
+from podhooks.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from podhooks.context import Json
+
+ANSWER_TIMEOUT_SECONDS = 10.0  # to connect, and for an answer to begin
+WATCH_SECONDS = 240  # asked of the server; below the idle timeouts of usual load balancers
+WATCH_MARGIN_SECONDS = 15.0  # what we wait longer than that before we call the connection dead
+MAX_LINE_BYTES = 16 << 20  # an object in etcd has 1.5 MiB at most
+KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))  # seconds, seconds, tries
+
+
+class Access(Value):
+    """Where the API is and what opens it. Files are read anew for every request: tokens are rotated."""
+
+    base_url: str
+    namespace: str = "default"
+    token_file: str = ""
+    ca_file: str = ""
+
+    @classmethod
+    def in_cluster(cls, environ: Mapping[str, str]) -> Access:
+        """What a container finds in its pod.
+
+        Raises:
+            InputError: this is no pod, or its service account's token isn't mounted.
+        """
+        directory = environ.get(contract.ENV_SERVICE_ACCOUNT_DIR) or contract.SERVICE_ACCOUNT_DIR
+        host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
+        base_url = environ.get(contract.ENV_API_SERVER) or (
+            f"https://{f'[{host}]' if ':' in host else host}:{port}" if host and port else ""
+        )
+        if not base_url:
+            raise InputError("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is not a pod")
+        token_file = os.path.join(directory, "token")
+        if not os.path.exists(token_file):
+            raise InputError(
+                f"no service account token at {token_file}: "
+                "the pod or its service account sets automountServiceAccountToken: false; set it to true"
+            )
+        return cls(base_url, _namespace(environ, directory), token_file, os.path.join(directory, "ca.crt"))
+
+
+def _namespace(environ: Mapping[str, str], directory: str) -> str:
+    given = environ.get(contract.ENV_POD_NAMESPACE)
+    if given:
+        return given
+    try:
+        with open(os.path.join(directory, "namespace"), encoding="utf-8") as file:
+            return file.read().strip() or "default"
+    except OSError:
+        return "default"
+
+
+class Client:
+    """Requests to one API server. Not for use by several threads. Raises ApiError and its kinds only."""
+
+    def __init__(self, access: Access, *, answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS) -> None:
+        self.access = access
+        self.requests = 0
+        self._answer_timeout_seconds = answer_timeout_seconds
+        self._connection: http.client.HTTPConnection | None = None
+        self._clock: tuple[datetime, float] | None = None  # the server's time, and time.monotonic() then
+
+    def now(self) -> datetime | None:
+        """The API server's time, to compare with times in objects: our own clock may be wrong or jump."""
+        if self._clock is None:
+            return None
+        moment, read_at = self._clock
+        return moment + timedelta(seconds=time.monotonic() - read_at)
+
+    def get_pod(self, name: str) -> dict[str, Json]:
+        return self._json(self._get(self._pods(name)))
+
+    def log_tail(self, pod: str, container: str, lines: int) -> str:
+        """The last lines of a container's log, at most 1 MiB."""
+        query = {"container": container, "tailLines": str(max(lines, 0)), "limitBytes": str(1 << 20)}
+        try:
+            return self._read(self._get(f"{self._pods(pod)}/log", query)).decode("utf-8", "replace")
+        finally:
+            self.close()
+
+    def watch_pod(self, name: str, resource_version: str, *, seconds: int = WATCH_SECONDS) -> Iterator[Json]:
+        """Events of one pod after `resource_version`, until the server's timeout or any other end of the stream.
+
+        Raises:
+            Gone: start anew with get_pod().
+        """
+        query = {
+            "watch": "true",
+            "fieldSelector": f"metadata.name={name}",
+            "resourceVersion": resource_version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+        }
+        response = self._get(self._pods(), query)
+        self._set_timeout(seconds + WATCH_MARGIN_SECONDS)
+        while line := self._line(response):
+            event = self._parse(line)
+            if event.get("type") == "ERROR":
+                self.close()
+                raise _api_error(event.get("object") or {}, "watch pods", self.access)
+            yield event
+        response.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _pods(self, name: str = "") -> str:
+        path = f"/api/v1/namespaces/{quote(self.access.namespace)}/pods"
+        return f"{path}/{quote(name)}" if name else path
+
+    def _get(self, path: str, query: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
+        """An answer whose status is 200 and whose body is still to be read."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        response = self._answer(target)
+        self._read_clock(response)
+        if response.status == 200:
+            return response
+        body = self._read(response)
+        try:
+            status = json.loads(body)
+        except ValueError:
+            status = {}
+        if not isinstance(status, dict) or "code" not in status:
+            status = {"code": response.status, "message": body[:200].decode("utf-8", "replace").strip()}
+        wait = response.headers.get("Retry-After", "")
+        raise _api_error(status, f"GET {path}", self.access, float(wait) if wait.isdigit() else None)
+
+    def _answer(self, target: str) -> http.client.HTTPResponse:
+        kept = self._connection is not None
+        try:
+            return self._request(target)
+        except Unreachable:
+            if not kept:
+                raise
+            return self._request(target)  # the server closed what we had kept open: that says nothing yet
+
+    def _request(self, target: str) -> http.client.HTTPResponse:
+        self.requests += 1
+        try:
+            connection = self._connect()
+            self._set_timeout(self._answer_timeout_seconds)
+            headers = {"Accept": "application/json", "User-Agent": "podhooks"}
+            if self.access.token_file:
+                headers["Authorization"] = f"Bearer {_read_token(self.access.token_file)}"
+            connection.request("GET", target, headers=headers)
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise _unreachable(error, self.access.base_url) from error
+        except BaseException:  # whatever interrupts us leaves the connection in the middle of something
+            self.close()
+            raise
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._connection is None:
+            self._connection = _open(self.access, self._answer_timeout_seconds)
+            self._connection.connect()
+            for option, value in KEEPALIVE:
+                if hasattr(socket, option):
+                    self._connection.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+            self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return self._connection
+
+    def _set_timeout(self, seconds: float) -> None:
+        if self._connection is not None and self._connection.sock is not None:
+            self._connection.sock.settimeout(seconds)
+
+    def _line(self, response: http.client.HTTPResponse) -> bytes:
+        try:
+            line = response.readline(MAX_LINE_BYTES)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            raise _unreachable(error, self.access.base_url) from error
+        except BaseException:
+            self.close()
+            raise
+        if line and not line.endswith(b"\n"):
+            self.close()
+            return b""  # cut off in mid-line: the connection is dead, the stream is over
+        return line
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        try:
+            return response.read()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            raise _unreachable(error, self.access.base_url) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _json(self, response: http.client.HTTPResponse) -> dict[str, Json]:
+        return self._parse(self._read(response))
+
+    def _parse(self, body: bytes) -> dict[str, Json]:
+        try:
+            value = json.loads(body)
+        except ValueError as error:
+            self.close()
+            raise Unreachable(f"{self.access.base_url} does not answer as a Kubernetes API server") from error
+        if not isinstance(value, dict):
+            self.close()
+            raise Unreachable(f"{self.access.base_url} does not answer as a Kubernetes API server")
+        return value
+
+    def _read_clock(self, response: http.client.HTTPResponse) -> None:
+        try:
+            moment = parsedate_to_datetime(response.headers.get("Date", ""))
+        except (TypeError, ValueError, IndexError):
+            return
+        if moment.tzinfo is not None:
+            self._clock = (moment, time.monotonic())
+
+
+def _open(access: Access, timeout_seconds: float) -> http.client.HTTPConnection:
+    """A connection that is not connected yet."""
+    url = urlsplit(access.base_url)
+    if url.scheme == "http":
+        return http.client.HTTPConnection(url.hostname or "", url.port, timeout=timeout_seconds)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if access.ca_file and os.path.exists(access.ca_file):
+        context.load_verify_locations(access.ca_file)
+    else:
+        context.load_default_certs()
+    return http.client.HTTPSConnection(url.hostname or "", url.port, timeout=timeout_seconds, context=context)
+
+
+def _read_token(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            token = file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it holds no token"
+        raise Unauthorized(f"the service account's token at {path} can't be read: {why}", status=401) from error
+    if not token or not token.isprintable() or " " in token:
+        raise Unauthorized(f"the file {path} holds no token", status=401)
+    return token
+
+
+def _unreachable(error: Exception, base_url: str) -> Unreachable:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = f"its certificate is not accepted: {error.verify_message}"
+    elif isinstance(error, TimeoutError):
+        why = "no answer in time"
+    elif isinstance(error, OSError) and error.strerror:
+        why = error.strerror
+    else:
+        why = str(error) or type(error).__name__
+    return Unreachable(f"can't reach the API server at {base_url}: {why}")
+
+
+def _api_error(
+    status: Mapping[str, Json], what: str, access: Access, retry_after_seconds: float | None = None
+) -> ApiError:
+    code = status.get("code")
+    code = code if isinstance(code, int) else 0
+    said = str(status.get("message") or f"status {code}")
+    kinds = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: Gone}
+    message = f"{what}: {said}"
+    if code == 403:
+        message += f". {grant(said, access.namespace)}"
+    if code == 401:
+        message += f". The token in {access.token_file or 'use'} is not accepted"
+    return kinds.get(code, ApiError)(message, status=code, retry_after_seconds=retry_after_seconds)
+
+
+def grant(said: str, namespace: str) -> str:
+    """The next step for whoever reads a 403: the commands that give the missing rule."""
+    marker = "system:serviceaccount:"
+    user = said.partition(marker)[2].partition('"')[0] if marker in said else ""
+    account = user if ":" in user else f"{namespace}:default"
+    logs = "pods/log" in said
+    rule = "--verb=get --resource=pods/log" if logs else "--verb=get,watch --resource=pods"
+    role = "podhooks-logs" if logs else "podhooks"
+    return (
+        f"Grant it: kubectl -n {namespace} create role {role} {rule} && "
+        f"kubectl -n {namespace} create rolebinding {role} --role={role} --serviceaccount={account}"
+    )

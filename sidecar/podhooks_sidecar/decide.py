@@ -1,0 +1,121 @@
+"""What to do next, from what is known now. Pure: no clock, no API, no signals; the waiting loop brings them.
+
+Facts behind it (docs/how-main-ends.md has them all): in native mode SIGTERM comes after main's end and is the normal
+signal; during a deletion the API shows main as running until everything is dead; in classic mode SIGTERM reaches main
+and us together, and both share one grace period.
+"""
+
+from __future__ import annotations
+
+from podhooks.context import EMPTY, ExitInfo, Result, parse_time
+from podhooks.plan import Mode
+from podhooks.podobject import is_deleting, mapping, pod_deadline, whole
+from podhooks.podstatus import exit_info, presumed
+from podhooks.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from podhooks.context import Json
+
+SETTLE_SECONDS = 5.0  # what the API may lag behind a SIGTERM that follows main's own end; measured 0.1 to 1.5 s
+FORCED_SECONDS = 2.0  # what is left of a pod that was deleted by force: the kubelet's minimum
+
+
+class Known(Value):
+    """All that a decision rests on. Times are seconds of one monotonic clock."""
+
+    now: float
+    mode: Mode = Mode.NATIVE
+    main: str | None = None
+    grace_seconds: float = 30.0
+    reserve_seconds: float = 0.0
+    term_at: float | None = None  # the first SIGTERM
+    pod: Mapping[str, Json] = EMPTY  # as last seen; empty if never
+    gone: bool = False  # DELETED or 404: nothing more will be seen
+    server_now: datetime | None = None  # the API server's clock
+    deleting_since: float | None = None  # when the deletion was first seen
+    hopeless: bool = False  # there is no access to the API, and waiting won't bring it
+    starting: bool = False  # on-start has begun a callback that hasn't ended: a SIGTERM doesn't prove anything yet
+
+
+class Act(Value):
+    """Run on_exit now. `deadline` is when the kubelet kills us, None if nothing has begun to end the pod."""
+
+    exit_info: ExitInfo
+    deadline: float | None = None
+
+
+class Wait(Value):
+    """Nothing to do before `until`, a SIGTERM, or news from the API."""
+
+    until: float | None = None
+
+
+def decide(known: Known) -> Act | Wait:
+    """The one place where on_exit's beginning is decided."""
+    deadline = kill_time(known)
+    seen = exit_info(known.pod, known.main, gone=known.gone) if known.pod else None
+    if seen is None and known.gone:
+        seen = ExitInfo(Result.DELETED, reason="Deleted", message="the pod is gone")
+    if seen is not None:
+        return Act(seen, deadline)
+    start = latest_start(known, deadline)
+    if start is not None and known.now >= start:
+        return Act(guess(known), deadline)
+    return Wait(start if start is not None else own_deadline(known))
+
+
+def latest_start(known: Known, deadline: float | None) -> float | None:
+    """When on_exit has to begin although main's end can't be seen; None while nothing ends the pod."""
+    if deadline is None:
+        return None
+    last = deadline - known.reserve_seconds
+    if known.mode is Mode.NATIVE and known.term_at is not None:
+        if known.starting:
+            return last
+        # Main is dead. During a deletion that is all there is to learn; else the API may only lag behind.
+        settled = known.hopeless or is_deleting(known.pod)
+        return min(last, known.term_at if settled else known.term_at + SETTLE_SECONDS)
+    return last
+
+
+def kill_time(known: Known) -> float | None:
+    """When the kubelet will kill this container, as far as can be told; None while nothing ends the pod."""
+    times = []
+    if is_deleting(known.pod):
+        times.append(known.now + deletion_seconds_left(known))
+    if known.term_at is not None:
+        times.append(known.term_at + known.grace_seconds)
+    own = own_deadline(known)
+    if own is not None and own <= known.now:
+        times.append(own + known.grace_seconds)
+    return min(times, default=None)
+
+
+def deletion_seconds_left(known: Known) -> float:
+    """Until the grace period of a deletion is over, by the API server's clock."""
+    metadata = mapping(known.pod.get("metadata"))
+    grace = float(max(whole(metadata.get("deletionGracePeriodSeconds")) or 0, 0))
+    due = parse_time(metadata.get("deletionTimestamp"))
+    if due is not None and known.server_now is not None:
+        left = (due - known.server_now).total_seconds()
+    else:
+        left = grace - (known.now - (known.now if known.deleting_since is None else known.deleting_since))
+    return FORCED_SECONDS if grace == 0 else max(min(left, grace), 0.0)
+
+
+def own_deadline(known: Known) -> float | None:
+    """When the pod's own activeDeadlineSeconds are over: the kubelet then ends it, and the API doesn't show that."""
+    deadline = pod_deadline(known.pod)
+    if deadline is None or known.server_now is None:
+        return None
+    return known.now + (deadline - known.server_now).total_seconds()
+
+
+def guess(known: Known) -> ExitInfo:
+    if not known.pod:
+        return ExitInfo(Result.UNKNOWN, message="the Kubernetes API could not be asked how main ended")
+    return presumed(known.pod, known.main, now=known.server_now)

@@ -1,0 +1,185 @@
+"""The loop that waits for main's end: one watch on our own pod, and decide() after everything that happens.
+
+It never gives up and never dies silently: whatever the API answers, or doesn't, it says so in one line and tries again,
+with SIGTERM as the signal that always arrives.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+
+from podhooks import contract, log
+from podhooks.context import EMPTY
+from podhooks.errors import ApiError, Forbidden, NotFound, Unauthorized
+from podhooks.podobject import containers, is_deleting, mapping, text
+from podhooks_sidecar.decide import Act, Known, decide
+from podhooks_sidecar.wakeup import Interrupted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from podhooks.context import Json, PodInfo
+    from podhooks.kube import Client
+    from podhooks_sidecar.wakeup import Wakeup
+
+FIRST_BACKOFF_SECONDS = 0.5
+MOST_BACKOFF_SECONDS = 30.0
+SHORT_WATCH_SECONDS = 5.0  # a watch that ends sooner and without an event counts as a failure: no busy loop
+STARTING_SECONDS = 0.2  # between looks at the record of on-start, only after a SIGTERM that came while it ran
+
+
+class Watcher:
+    """What is known of the pod, and how more is learnt. `client` is None where there is no access to the API."""
+
+    def __init__(
+        self,
+        base: Known,
+        client: Client | None,
+        wakeup: Wakeup,
+        *,
+        pod: PodInfo,
+        is_starting: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.pod: Mapping[str, Json] = EMPTY
+        self._base = base
+        self._client = client
+        self._wakeup = wakeup
+        self._pod_name = pod.name
+        self._pod_uid = pod.uid
+        self._is_starting = is_starting
+        self._gone = False
+        self._hopeless = client is None
+        self._deleting_since: float | None = None
+        self._version = ""  # resourceVersion to watch from; "" = get the pod first
+        self._events: Iterator[Json] | None = None
+        self._failures = 0
+        self._complaint = ""
+        self._term_seen = False
+
+    def wait(self) -> Act:
+        """Until on_exit has to begin."""
+        while True:
+            known = self.known()
+            decision = decide(known)
+            if isinstance(decision, Act):
+                return decision
+            until = decision.until
+            if known.starting:
+                until = min(known.now + STARTING_SECONDS, until if until is not None else known.now + STARTING_SECONDS)
+            self._learn(until)
+
+    def known(self) -> Known:
+        term_at = self._wakeup.term_at
+        if term_at is not None and not self._term_seen:
+            self._term_seen = True
+            self._version = ""  # whatever the watch was doing: ask afresh, on a new connection
+        return self._base.replace(
+            now=time.monotonic(),
+            term_at=term_at,
+            pod=self.pod,
+            gone=self._gone,
+            server_now=self._client.now() if self._client is not None else None,
+            deleting_since=self._deleting_since,
+            hopeless=self._hopeless,
+            starting=term_at is not None and self._is_starting(),
+        )
+
+    def refresh(self, timeout_seconds: float) -> None:
+        """One quick look, for the case that a deletion begins while callbacks run. Failing is no matter."""
+        if self._client is None:
+            return
+        try:
+            with self._wakeup.interruptible(time.monotonic() + timeout_seconds):
+                self._see(self._client.get_pod(self._pod_name))
+        except NotFound:
+            self._gone = True
+        except (ApiError, Interrupted):
+            pass
+
+    def _learn(self, until: float | None) -> None:
+        """Take in the next event, or what went wrong; come back at `until` or at a SIGTERM at the latest."""
+        try:
+            if self._client is None:
+                self._wakeup.sleep(None if until is None else max(until - time.monotonic(), 0.0))
+                return
+            with self._wakeup.interruptible(until):
+                self._next_event(self._client)
+        except Interrupted:
+            self._events = None
+        except NotFound:
+            self._gone = True
+        except ApiError as error:
+            self._events, self._version = None, ""
+            self._complain(error)
+            self._pause(error.retry_after_seconds, until)
+
+    def _next_event(self, client: Client) -> None:
+        if not self._version:
+            self._events = None
+            self._see(client.get_pod(self._pod_name))
+            return
+        if self._events is None:
+            self._events, self._watching_since = client.watch_pod(self._pod_name, self._version), time.monotonic()
+        event = next(self._events, None)
+        if event is None:
+            self._events = None
+            if time.monotonic() - self._watching_since < SHORT_WATCH_SECONDS:
+                raise ApiError("the watch ended at once")
+            return
+        self._watching_since = float("-inf")
+        self._take(event)
+
+    def _take(self, event: Mapping[str, Json]) -> None:
+        kind, pod = event.get("type"), mapping(event.get("object"))
+        if kind == "BOOKMARK":
+            self._version = text(mapping(pod.get("metadata")).get("resourceVersion")) or self._version
+        elif kind in ("ADDED", "MODIFIED", "DELETED"):
+            self._see(pod, gone=kind == "DELETED")
+
+    def _see(self, pod: Mapping[str, Json], *, gone: bool = False) -> None:
+        self._failures, self._hopeless = 0, False
+        if self._complaint:
+            self._complaint = ""
+            log.info("the Kubernetes API answers again")
+        metadata = mapping(pod.get("metadata"))
+        if self._pod_uid and metadata.get("uid") != self._pod_uid:
+            self._gone = True  # another pod has our name: ours is history, its last state is what we saw last
+            return
+        self.pod, self._gone = pod, gone
+        self._version = text(metadata.get("resourceVersion"))
+        if is_deleting(pod) and self._deleting_since is None:
+            self._deleting_since = time.monotonic()
+
+    def _complain(self, error: ApiError) -> None:
+        """Once per kind of trouble, so that a log of six hours stays readable."""
+        self._hopeless = isinstance(error, (Forbidden, Unauthorized))
+        kind = f"{type(error).__name__} {error.status}"
+        if error.status != 410 and kind != self._complaint:
+            self._complaint = kind
+            log.warning(f"{error}; trying again until main ends")
+
+    def _pause(self, retry_after_seconds: float | None, until: float | None) -> None:
+        self._failures += 1
+        if self._failures == 1 and retry_after_seconds is None:
+            return
+        bound = min(FIRST_BACKOFF_SECONDS * 2 ** min(self._failures, 10), MOST_BACKOFF_SECONDS)
+        seconds = max(bound * random.uniform(0.5, 1.0), min(retry_after_seconds or 0.0, MOST_BACKOFF_SECONDS))  # noqa: S311
+        if until is not None:
+            seconds = min(seconds, max(until - time.monotonic(), 0.0))
+        self._wakeup.sleep(seconds)
+
+
+def others_run(pod: Mapping[str, Json]) -> bool:
+    """Whether a container besides ours hasn't ended: while one runs, the kubelet starts a sidecar that exits anew."""
+    users = [each for each in containers(pod) if each.name not in contract.OUR_CONTAINERS]
+    return any("terminated" not in each.state for each in users)
+
+
+def last_message(pod: Mapping[str, Json]) -> str:
+    """The termination message of our own earlier life in this pod; "" if there was none."""
+    for each in (*containers(pod, init=True), *containers(pod)):
+        if each.name == contract.ON_EXIT_CONTAINER:
+            return text(mapping(mapping(each.status.get("lastState")).get("terminated")).get("message"))
+    return ""
