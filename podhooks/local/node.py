@@ -1,0 +1,85 @@
+"""What the kubelet's parts share: settings of the one node, and how a container's process is put together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from podhooks.contract import ENV_API_SERVER, TERMINATION_LOG
+from podhooks.local.containers import Backoff, Container
+from podhooks.local.events import Recorder
+from podhooks.local.fields import ConfigError, Environment, Lookup, expand
+from podhooks.local.resources import Json
+from podhooks.local.sandbox import Launch, Mount, Sandbox
+from podhooks.local.store import ApiError, Store
+from podhooks.local.volumes import container_mounts
+
+PASSED_ON = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME", "VIRTUAL_ENV", "PYTHONPATH", "TMPDIR")
+"""Variables of our own environment that a container finds in the place of its image's."""
+
+INTERPRETERS = ("python", "python3")
+
+
+def base_environment() -> dict[str, str]:
+    """What an image would set. The interpreter that runs us comes first in PATH, with what is installed for it."""
+    inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    path = f"{os.path.dirname(sys.executable)}:{os.environ.get('PATH', os.defpath)}"
+    return {**inherited, "PATH": path}
+
+
+@dataclass(frozen=True)
+class Node:
+    """The one node. `relist_seconds` delays the sight of a container's end, as a real kubelet's relisting does."""
+
+    store: Store
+    sandbox: Sandbox
+    recorder: Recorder
+    state_dir: Path
+    url: str
+    token: str
+    directory: str
+    backoff: Backoff = field(default_factory=Backoff)
+    relist_seconds: float = 0.0
+    keep: bool = False
+    missing_images: Collection[str] = ()
+    images: Mapping[str, Path] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=base_environment)
+
+    def lookup(self, pod: Json) -> Lookup:
+        """Finds objects in the pod's namespace."""
+
+        def find(plural: str, name: str) -> Json | None:
+            try:
+                return self.store.get(plural, pod["metadata"]["namespace"], name)
+            except ApiError:
+                return None
+
+        return find
+
+    def launch(self, pod: Json, container: Container, volumes: Mapping[str, Path], message_file: Path) -> Launch:
+        """The process of one container. ConfigError: it can't be made of its spec (yet)."""
+        spec = container.spec
+        if not spec.get("command"):
+            image = spec.get("image", "")
+            raise ConfigError(f'no command: the entrypoint of image "{image}" is unknown here, give it a command')
+        env = Environment(pod, self.lookup(pod)).variables(spec, self._given(pod))
+        words = [expand(str(word), env) for word in (*spec["command"], *(spec.get("args") or ()))]
+        if words[0] in INTERPRETERS:
+            words[0] = sys.executable
+        mounts = container_mounts(spec, volumes, pod, env)
+        mounts.append(Mount(message_file, spec.get("terminationMessagePath") or TERMINATION_LOG))
+        return Launch(tuple(words), env, expand(spec.get("workingDir") or self.directory, env), tuple(mounts))
+
+    def _given(self, pod: Json) -> dict[str, str]:
+        host, _, port = self.url.rpartition("//")[2].partition(":")
+        return {
+            **self.environment,
+            "HOSTNAME": str(pod["spec"].get("hostname") or pod["metadata"]["name"]),
+            "KUBERNETES_SERVICE_HOST": host,
+            "KUBERNETES_SERVICE_PORT": port,
+            "KUBERNETES_SERVICE_PORT_HTTPS": port,
+            ENV_API_SERVER: self.url,
+        }

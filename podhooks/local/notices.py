@@ -1,0 +1,103 @@
+"""What in a pod's spec can't work locally, one line each: nothing is ignored without a word. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from podhooks.local.resources import Json
+
+_POD_FIELDS = {
+    "nodeSelector": "there is one node, every pod runs on it",
+    "affinity": "there is one node, every pod runs on it",
+    "topologySpreadConstraints": "there is one node, every pod runs on it",
+    "runtimeClassName": "containers are local processes",
+    "hostAliases": "the machine's own /etc/hosts holds",
+    "dnsConfig": "the machine's own resolver holds",
+    "imagePullSecrets": "no image is pulled",
+    "readinessGates": "no readiness gate is evaluated",
+    "overhead": "nothing is accounted",
+    "resourceClaims": "there are no devices to claim",
+    "ephemeralContainers": "ephemeral containers are not started",
+    "shareProcessNamespace": "containers don't share a PID namespace",
+    "setHostnameAsFQDN": "the machine keeps its host name",
+}
+_CONTAINER_FIELDS = {
+    "livenessProbe": "probes are not run: a container is alive as long as it runs",
+    "readinessProbe": "probes are not run: a container is ready as soon as it runs",
+    "startupProbe": "probes are not run: a container has started as soon as it runs",
+    "lifecycle": "postStart and preStop hooks are not run",
+    "volumeDevices": "there are no block devices",
+    "ports": "ports are the machine's own: a port that is taken stays taken",
+    "stdin": "containers read from /dev/null",
+    "tty": "containers have no terminal",
+}
+_SECURITY_IGNORED = "users, groups, capabilities and seccomp stay those of the user who runs this"
+
+
+def notices(pod_spec: Mapping[str, Any]) -> list[str]:
+    """One line per thing that doesn't work as on a cluster, in the order of the spec, without repetition."""
+    found: dict[str, None] = {}
+    for line in _lines(pod_spec):
+        found.setdefault(line)
+    return list(found)
+
+
+def _lines(spec: Mapping[str, Any]) -> Iterator[str]:
+    images = [c.get("image", "") for c in _containers(spec)]
+    if images:
+        yield f"image ({', '.join(dict.fromkeys(images))}): not pulled, containers see this machine's file system"
+    for field, why in _POD_FIELDS.items():
+        if spec.get(field):
+            yield f"{field}: {why}"
+    if not spec.get("hostNetwork") and spec.get("hostNetwork") is not None:
+        yield "hostNetwork: every pod is on this machine's network"
+    if spec.get("securityContext"):
+        yield f"securityContext: {_SECURITY_IGNORED}"
+    for volume in spec.get("volumes") or ():
+        yield from _volume(volume)
+    for container in _containers(spec):
+        yield from _container(container)
+
+
+def _containers(spec: Mapping[str, Any]) -> list[Json]:
+    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+
+
+def _volume(volume: Json) -> Iterator[str]:
+    name = volume.get("name")
+    rules: dict[str, Callable[[Json], str]] = {
+        "persistentVolumeClaim": lambda _: "a directory that lasts as long as this local cluster",
+        "image": lambda source: f"image {source.get('reference')} must be mapped to a local directory (image_volumes)",
+        "hostPath": lambda source: f"this machine's {source.get('path')}",
+        "ephemeral": lambda _: "an empty directory",
+        "emptyDir": lambda source: (
+            "medium and sizeLimit are not enforced" if source.get("medium") or source.get("sizeLimit") else ""
+        ),
+    }
+    known = {*rules, "configMap", "secret", "downwardAPI", "projected"}
+    for kind, source in volume.items():
+        if kind in rules and (line := rules[kind](source or {})):
+            yield f"volume {name}: {line}"
+        elif kind != "name" and kind not in known:
+            yield f"volume {name}: {kind} volumes don't exist locally, the pod will wait for it"
+
+
+def _container(container: Json) -> Iterator[str]:
+    name = container.get("name")
+    resources = container.get("resources") or {}
+    if resources.get("limits"):
+        limits = ", ".join(f"{key} {value}" for key, value in resources["limits"].items())
+        yield f"container {name}: resource limits ({limits}) are not enforced, so nothing is OOMKilled by them"
+    if container.get("securityContext"):
+        yield f"container {name}: securityContext: {_SECURITY_IGNORED}"
+    for field, why in _CONTAINER_FIELDS.items():
+        if container.get(field):
+            yield f"container {name}: {field}: {why}"
+    if not container.get("command"):
+        yield f"container {name}: it has no command, and an image's entrypoint is unknown here: it will not start"
+    if any(rule.get("action") not in ("Restart", None) for rule in container.get("restartPolicyRules") or ()):
+        yield f"container {name}: restartPolicyRules: only the action Restart exists locally"
+    for mount in container.get("volumeMounts") or ():
+        if mount.get("mountPropagation") not in (None, "None"):
+            yield f"container {name}: mountPropagation of {mount.get('mountPath')}: mounts are private"
