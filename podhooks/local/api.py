@@ -54,6 +54,7 @@ class Api:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.logs: Logs | None = None
+        self._watches: set[Watch] = set()
 
     def answer(self, request: Request) -> Reply:
         """The reply to an authenticated request. ApiError for everything that isn't a success."""
@@ -119,7 +120,20 @@ class Api:
             if error.status != 410:
                 raise
             return Reply(stream=iter([_line("ERROR", error.to_status())]))
-        return Reply(stream=_Lines(request, target, watch, seconds, initial).run())
+        return Reply(stream=self._follow(_Lines(request, target, watch, seconds, initial)))
+
+    def _follow(self, lines: _Lines) -> Iterator[bytes]:
+        self._watches.add(lines.watch)
+        try:
+            yield from lines.events()
+        finally:
+            lines.watch.close()
+            self._watches.discard(lines.watch)
+
+    def end_watches(self) -> None:
+        """End all running watches properly, as a server does whose timeout is over."""
+        for watch in list(self._watches):
+            watch.close()
 
     def _log(self, request: Request, target: Target) -> Reply:
         namespace = target.namespace or "default"
@@ -247,13 +261,7 @@ class _Lines:
         self.announce = initial and self.bookmarks
         self.headers = True
 
-    def run(self) -> Iterator[bytes]:
-        try:
-            yield from self._events()
-        finally:
-            self.watch.close()
-
-    def _events(self) -> Iterator[bytes]:
+    def events(self) -> Iterator[bytes]:
         next_bookmark = time.monotonic() + BOOKMARK_SECONDS
         while not self.watch.closed and not self.request.gone():
             if self.announce and not self.watch.has_initial:

@@ -63,7 +63,9 @@ class ApiServer:
         self._ca_pem = ca_pem
         self._tls = ssl_context is not None
         self._listener = _Listener((host, port), self, ssl_context)
-        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.1,), name="apiserver", daemon=True)
+        self._thread = threading.Thread(
+            target=self._listener.serve_forever, args=(0.05,), name="apiserver", daemon=True
+        )
         self._started = False
 
     @property
@@ -98,6 +100,7 @@ class ApiServer:
             self._started = False
         self._listener.server_close()
         self.faults.clear()
+        self.end_watches()
         self.drop_connections()
         self._listener.join_connections()
 
@@ -107,6 +110,10 @@ class ApiServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def end_watches(self) -> None:
+        """End all running watches properly, before their time."""
+        self.api.end_watches()
 
     def drop_connections(self) -> None:
         """Cut all open connections at once, as a dying load balancer does. New ones are welcome."""

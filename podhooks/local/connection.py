@@ -47,9 +47,6 @@ class Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def version_string(self) -> str:
-        return "podhooks-apiserver"
-
     @property
     def api_server(self) -> ApiServer:
         api_server: ApiServer = self.server.api_server  # type: ignore[attr-defined]
@@ -159,20 +156,19 @@ class Connection(BaseHTTPRequestHandler):
 
     def _head(self, reply: Reply) -> bytes:
         """Status line and headers, with the Date that a client may set its clock by."""
-        self.send_response(reply.status)
-        self.send_header("Content-Type", reply.content_type)
-        self.send_header("Cache-Control", "no-cache, private")
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        if reply.stream is None:
-            self.send_header("Content-Length", str(len(reply.body)))
-        else:
-            self.send_header("Transfer-Encoding", "chunked")
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        head = b"".join(self._headers_buffer) + b"\r\n"
-        self._headers_buffer: list[bytes] = []
-        return head
+        size = {"Content-Length": str(len(reply.body))} if reply.stream is None else {"Transfer-Encoding": "chunked"}
+        headers = {
+            "Server": "podhooks-apiserver",
+            "Date": self.date_time_string(),
+            "Content-Type": reply.content_type,
+            "Cache-Control": "no-cache, private",
+            **reply.headers,
+            **size,
+            **({"Connection": "close"} if self.close_connection else {}),
+        }
+        phrase = self.responses.get(reply.status, ("Unknown", ""))[0]
+        lines = [f"HTTP/1.1 {reply.status} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
     def _send_stream(self, reply: Reply, stream: Iterator[bytes]) -> None:
         try:
