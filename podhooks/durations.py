@@ -89,6 +89,6 @@ def _advice(text: str) -> str:
     short = SPELLED_OUT.get(short, short)
     if number and not rest.strip() and short in UNITS:
         return f"{text[:30]!r} isn't a duration: write {number}{short}"
-    if number.isdigit() and len(number) < 3 and short in ("d", "day", "days"):
+    if number in "1234567" and short in ("d", "day", "days"):
         return f"{text[:30]!r} is in days, which aren't a unit here: write {int(number) * 24}h"
     return f"{text[:30]!r} isn't a duration: write one like 30s, 5m, 1h30m or 500ms"

@@ -110,6 +110,11 @@ class Plan(Value):
         return not self.on_start and not self.on_exit
 
 
+def total_timeout(callbacks: tuple[Callback, ...]) -> float:
+    """Seconds that they take at most, one after the other; to the millisecond, like every duration."""
+    return round(sum((callback.timeout_seconds for callback in callbacks), 0.0), 3)
+
+
 def parse(annotations: Mapping[str, str]) -> tuple[Plan, tuple[Finding, ...]]:
     """The plan that `annotations` describe, and everything that is to be said about them.
 

@@ -45,9 +45,11 @@ def read_callbacks(text: str, rules: Rules, at: Place) -> tuple[Callback, ...]:
         return ()
     if not entries:
         at.add("no-callbacks", "lists no callback: name one, or remove the annotation")
+    before = len(at.found)
     callbacks = [read_entry(entry, rules, at.item(index)) for index, entry in enumerate(entries)]
     numbered = with_keys(callback for callback in callbacks if callback is not None)
-    _find_duplicates(numbered, at)
+    if len(at.found) == before:  # what could not be read would look alike
+        _find_duplicates(numbered, at)
     return numbered
 
 
@@ -57,10 +59,10 @@ def read_entry(entry: Json, rules: Rules, at: Place) -> Callback | None:
     if not isinstance(fields, dict):
         at.add("bad-entry", f"is {shown(entry)}, not a callback: {FORMS}")
         return None
-    fields = {key: value for key, value in fields.items() if value is not None}
     unknown = [key for key in fields if key not in KEYS]
     for key in unknown:
         at.add("unknown-key", _unknown_key(key, fields[key]))
+    fields = {key: value for key, value in fields.items() if value is not None}
     if not unknown and ("call" in fields) == ("exec" in fields):
         both = "has both call and exec: keep one of them" if "call" in fields else "has neither call nor exec: add one"
         at.add("call-or-exec", both)

@@ -6,7 +6,7 @@ from podhooks import contract
 from podhooks.context import Hook
 from podhooks.durations import format_duration
 from podhooks.findings import Place, closest, control_character, odd_character, shown
-from podhooks.plan import Callback, Finding, Guarantee, Mode, Plan, Policy
+from podhooks.plan import Callback, Finding, Guarantee, Mode, Plan, Policy, total_timeout
 from podhooks.plan_callbacks import Rules, read_callbacks, read_policy
 from podhooks.plan_options import (
     read_choice,
@@ -74,11 +74,12 @@ def parse_annotations(annotations: Mapping[str, str]) -> tuple[Plan, tuple[Findi
 
 
 def _text(value: object, at: Place) -> str | None:
-    """The annotation's text without blanks around it; None, and a finding, where there is nothing to read."""
+    """The annotation's text; None, and a finding, where there is nothing to read."""
     if not isinstance(value, str):
         at.add("value-not-text", f"is {shown(value)}, but annotations hold text: put it in quotes")
         return None
-    text = value.replace("\r\n", "\n").strip(" \t\n")
+    text = value.replace("\r\n", "\n")
+    text = text if at.where in LISTS and text.strip() else text.strip()  # positions in a list are the user's
     odd = control_character(text) if at.where in LISTS else odd_character(text)
     if odd:
         at.add("odd-character", f"holds {odd}: write it in plain characters")
@@ -153,7 +154,7 @@ def _callbacks(rules: Rules, source: Source) -> tuple[Callback, ...]:
 
 
 def _reserve(on_exit: tuple[Callback, ...], source: Source) -> float:
-    needed = sum(callback.timeout_seconds for callback in on_exit)
+    needed = total_timeout(on_exit)
     most = contract.MAX_DEFAULT_RESERVE_SECONDS
     default = min(needed, most)
     reserve = source.read(contract.RESERVE, read_duration, default)

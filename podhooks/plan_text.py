@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from podhooks.context import Json
 
-MAX_DEPTH = 32  # of lists and mappings in each other
+MAX_DEPTH = 32  # of lists and mappings in each other, as in yaml_subset, which is read only when it is needed
 YAML_BEGINS = ("[", "{", "- ", '"', "---", "|", ">", "&", "!", "%")
 
 
@@ -24,7 +24,7 @@ def read_entries(text: str) -> list[Json]:
     lines = [_without_comment(line) for line in text.split("\n")]
     first = next((line for line in lines if line), "")
     structured = first.startswith(YAML_BEGINS) or first == "-" or ": " in first or first.endswith(":")
-    if not structured or first.startswith("lambda"):
+    if not structured or first.startswith(("/", "lambda")):
         return [name.strip() for line in lines for name in line.split(",") if name.strip()]
     value = read_structure(text)
     return [] if value is None else value if isinstance(value, list) else [value]

@@ -6,7 +6,7 @@ from podhooks import contract
 from podhooks.context import Result
 from podhooks.durations import format_duration
 from podhooks.errors import PlanError
-from podhooks.plan import Callback, Guarantee, Mode, Plan, Policy
+from podhooks.plan import Callback, Guarantee, Mode, Plan, Policy, total_timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _entry(callback: Callback, defaults: Callback) -> Json:
 
 
 def _reserve(plan: Plan) -> str | None:
-    default = min(sum(each.timeout_seconds for each in plan.on_exit), contract.MAX_DEFAULT_RESERVE_SECONDS)
+    default = min(total_timeout(plan.on_exit), contract.MAX_DEFAULT_RESERVE_SECONDS)
     return None if not plan.on_exit or plan.reserve_seconds == default else format_duration(plan.reserve_seconds)
 
 

@@ -8,18 +8,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from podhooks.context import Json
 
+NUMBER = frozenset("0123456789.eE+-")
 SUFFIXES = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 SUFFIXES |= {letter: 1000.0**power for power, letter in enumerate("kMGTPE", 1)}
 SUFFIXES |= {f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", 1)}
 
 
 def quantity_value(amount: Json) -> float:
-    """The number that a quantity stands for. ValueError where it is none; signs and exponents aren't used by people."""
+    """The number that a quantity stands for. ValueError where it is none, or below zero."""
     text = "" if isinstance(amount, bool) else str(amount)
     number = text.rstrip("numkMGTPEKi")
-    if not number.isascii() or not number.replace(".", "", 1).isdigit() or text[len(number) :] not in SUFFIXES:
+    if not number or not set(number) <= NUMBER or text[len(number) :] not in SUFFIXES:
         raise ValueError("no quantity")
-    return float(number) * SUFFIXES[text[len(number) :]]
+    value = float(number) * SUFFIXES[text[len(number) :]]
+    if not 0 <= value < float("inf"):
+        raise ValueError("out of range")
+    return value
 
 
 def quantity_problem(resource: str, amount: Json) -> str | None:
