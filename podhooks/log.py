@@ -13,15 +13,15 @@ STDERR = 2
 PATIENCE_MILLISECONDS = 1000
 
 
-def info(message: str, **fields: object) -> None:
+def info(message: str, /, **fields: object) -> None:
     write_line(f"podhooks: {message}{format_fields(fields)}")
 
 
-def warning(message: str, **fields: object) -> None:
+def warning(message: str, /, **fields: object) -> None:
     write_line(f"podhooks: warning: {message}{format_fields(fields)}")
 
 
-def error(message: str, **fields: object) -> None:
+def error(message: str, /, **fields: object) -> None:
     write_line(f"podhooks: error: {message}{format_fields(fields)}")
 
 

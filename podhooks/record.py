@@ -11,12 +11,14 @@ import json
 import os
 
 from podhooks import contract, log
-from podhooks.context import CallbackOutcome, ExitInfo, Hook, Json, Status
+from podhooks.context import CallbackOutcome, ExitInfo, Hook, Status
 from podhooks.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from podhooks.context import Json
 
 FORMAT = 1  # the value of "podhooks" in the JSON; readers leave other formats alone
 MESSAGE_LIMITS = (1000, 400, 200, 80, 30)  # characters of a message, tried in turn until the record fits

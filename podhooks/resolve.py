@@ -1,16 +1,266 @@
-"""From a callback's name to a function, or to one line that says why not."""
+"""From a callback's name to a function and its arguments, or to one line that says why not.
+
+Nothing here may run in a program's own process but `check`: importing the user's code can do anything.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+
+from podhooks import children, fresh
+from podhooks.errors import CallbackNotFound
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from inspect import Parameter
+    from types import ModuleType, TracebackType
 
+    from podhooks.context import Json, RunContext
+    from podhooks.output import Sink
     from podhooks.plan import Callback
 
 CHECK_TIMEOUT_SECONDS = 60.0
+OWN_DIR = os.path.dirname(os.path.abspath(__file__))
 
 
-def check(callbacks: Sequence[Callback], timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -> list[str]:
-    """One line for each callback that doesn't resolve here; they are imported in a child process."""
-    raise NotImplementedError
+def split_name(call: str) -> tuple[str, str]:
+    """`module:function` or `/path/file.py:function` in two."""
+    target, colon, attribute = call.rpartition(":")
+    if not (target and colon and attribute):
+        raise CallbackNotFound(f"{call!r} is not of the form package.module:function or /path/file.py:function")
+    return target, attribute
+
+
+def first_directory(call: str) -> str:
+    """What is to be first on the import path: the file's own directory, as `python FILE` has it; else empty."""
+    target, _ = split_name(call)
+    return os.path.dirname(os.path.abspath(target)) if is_file(target) else ""
+
+
+def is_file(target: str) -> bool:
+    return target.endswith(".py") or "/" in target
+
+
+def load(call: str) -> Callable[..., object]:
+    """The function that `call` names; raises CallbackNotFound with one line: cause and next step."""
+    target, attribute = split_name(call)
+    found: object = import_file(target) if is_file(target) else import_module(target)
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            owner = target if found is sys.modules.get(target) or is_file(target) else attribute
+            raise CallbackNotFound(f"{owner} has no {name!r}{did_you_mean(name, public_names(found))}")
+        found = getattr(found, name)
+    if not callable(found):
+        raise CallbackNotFound(f"{call} is not callable: it is a {type(found).__name__}; name a function")
+    return found
+
+
+def import_module(name: str) -> ModuleType:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            raise CallbackNotFound(missing_module(name, error.name)) from error
+        raise CallbackNotFound(import_failure(name, error)) from error
+    except BaseException as error:
+        raise CallbackNotFound(import_failure(name, error)) from error
+
+
+def import_file(path: str) -> ModuleType:
+    """The module in a file, under the file's own name, so that what it defines can be pickled and found again."""
+    import importlib.util
+
+    if not os.path.isfile(path):
+        raise CallbackNotFound(f"{path}: no such file in this container; mount it in the main container, too")
+    name = os.path.splitext(os.path.basename(path))[0]
+    known = sys.modules.get(name)
+    if known is not None:
+        if getattr(known, "__file__", None) == path:
+            return known
+        name = "podhooks_file_" + path.replace("/", "_").removesuffix(".py").replace(".", "_")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise CallbackNotFound(f"{path} is not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        raise CallbackNotFound(import_failure(path, error)) from error
+    return module
+
+
+def missing_module(name: str, missing: str) -> str:
+    """One line for a module that isn't there, with the nearest names beside where it should be."""
+    import pkgutil
+
+    parent, _, leaf = missing.rpartition(".")
+    path = getattr(sys.modules.get(parent), "__path__", []) if parent else None
+    if parent and not path:
+        return f"no module named {name!r}: {parent!r} is a module, not a package"
+    suggestion = did_you_mean(leaf, [module.name for module in pkgutil.iter_modules(path)])
+    where = f"in {parent}" if parent else f"on the import path (current directory: {os.getcwd()})"
+    return f"no module named {missing!r} {where}{suggestion or '; is it installed in this image?'}"
+
+
+def import_failure(name: str, error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{name} can't be imported: {type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
+    what = "it called sys.exit" if isinstance(error, SystemExit) else one_line(error)
+    return f"{name} can't be imported: {what}{place(error.__traceback__)}"
+
+
+def one_line(error: BaseException) -> str:
+    """Type and text of an exception in one line."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  the user's own __str__
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def place(trace: TracebackType | None) -> str:
+    """The user's innermost line in a traceback."""
+    found = ""
+    while trace is not None:
+        filename = trace.tb_frame.f_code.co_filename
+        if is_users(filename):
+            found = f" ({filename}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return found
+
+
+def is_users(filename: str) -> bool:
+    """Not a frame of ours, nor of the import system."""
+    return not filename.startswith(("<frozen ", OWN_DIR + os.sep)) and "/importlib/" not in filename
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, sorted(set(names)), n=2)
+    return f"; did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
+
+
+def public_names(found: object) -> list[str]:
+    return [name for name in dir(found) if not name.startswith("__")]
+
+
+def bind(
+    function: Callable[..., object], arguments: Mapping[str, Json], context: RunContext | None
+) -> tuple[list[object], dict[str, object]]:
+    """What to call `function` with; raises CallbackNotFound when it can't take `arguments`.
+
+    The context goes to a parameter named `context`, else to the one positional parameter that must have a value and
+    that `arguments` doesn't name.
+    """
+    import inspect
+
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise CallbackNotFound("it is a generator function, calling it would run nothing of it; take out its `yield`")
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some of those written in C
+        return [], dict(arguments)
+    taker = context_parameter(parameters, arguments)
+    complain_about_arguments(parameters, arguments, taker)
+    if taker is None:
+        return [], dict(arguments)
+    if parameters[taker].kind is inspect.Parameter.POSITIONAL_ONLY:
+        return [context], dict(arguments)
+    return [], {taker: context, **arguments}
+
+
+def context_parameter(parameters: Mapping[str, Parameter], arguments: Mapping[str, Json]) -> str | None:
+    positional = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
+    named = parameters.get("context")
+    if named is not None and "context" not in arguments and named.kind.name in (*positional, "KEYWORD_ONLY"):
+        return "context"
+    for name, parameter in parameters.items():
+        if parameter.kind.name in positional and parameter.default is parameter.empty and name not in arguments:
+            return name
+    return None
+
+
+def complain_about_arguments(
+    parameters: Mapping[str, Parameter], arguments: Mapping[str, Json], taker: str | None
+) -> None:
+    variable = ("VAR_POSITIONAL", "VAR_KEYWORD")
+    takes = [name for name, p in parameters.items() if p.kind.name in ("POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY")]
+    if not any(parameter.kind.name == "VAR_KEYWORD" for parameter in parameters.values()):
+        for name in arguments:
+            if name not in takes:
+                near = did_you_mean(name, takes) or f"; it takes {', '.join(takes) or 'none'}"
+                raise CallbackNotFound(f"it takes no argument {name!r} (given in `with`){near}")
+    for name, parameter in parameters.items():
+        if parameter.kind.name in variable or parameter.default is not parameter.empty:
+            continue
+        if name != taker and name not in arguments:
+            raise CallbackNotFound(f"it needs an argument {name!r}; give it in `with`, or give it a default")
+
+
+def check_command(command: Sequence[str]) -> None:
+    """Raises CallbackNotFound unless the command is there and may be executed."""
+    import shutil
+
+    if shutil.which(command[0]) is None:
+        where = "no such executable file" if "/" in command[0] else f"not found in PATH ({os.environ.get('PATH', '')})"
+        raise CallbackNotFound(f"command {command[0]!r}: {where}")
+
+
+def check_one(callback: Callback, path: Sequence[str]) -> str:
+    """Empty when `callback` resolves here, else why not. Imports the user's code; `path` is sys.path without ours."""
+    try:
+        if callback.exec:
+            check_command(callback.exec)
+        else:
+            sys.path[:] = fresh.import_path(path, first_directory(callback.call))
+            bind(load(callback.call), callback.arguments, None)
+    except CallbackNotFound as error:
+        return str(error)
+    return ""
+
+
+def check(
+    callbacks: Sequence[Callback],
+    timeout_seconds: float = CHECK_TIMEOUT_SECONDS,
+    *,
+    sink: Sink | None = None,
+    stop_requested: Callable[[], bool] = children.never,
+    wake_fd: int = -1,
+) -> list[str]:
+    """One line for each callback that doesn't resolve here.
+
+    They are imported in one child process, as long as none of them ends it.
+    """
+    problems: list[str] = []
+    rest = list(callbacks)
+    watch = children.Watch(timeout_seconds=timeout_seconds, stop_requested=stop_requested, wake_fd=wake_fd)
+    while rest:
+        ended = children.run(children.Work("check", report_each(rest)), watch, mark=b"[check] ", sink=sink)
+        answers = ended.report.decode("utf-8", "replace").splitlines()
+        if len(answers) < len(rest):
+            how = "took too long" if ended.cut_off else "ended the process"
+            answers.append(f"importing it {how}: {ended.message or 'exited with code 0'}")
+        problems += [f"{callback.key}: {answer}" for callback, answer in zip(rest, answers, strict=False) if answer]
+        if ended.cut_off is children.CutOff.STOPPED:
+            break
+        rest = rest[len(answers) :]
+    return problems
+
+
+def report_each(callbacks: Sequence[Callback]) -> Callable[[int], int]:
+    def work(report: int) -> int:
+        fresh.run_site()
+        path = tuple(sys.path)
+        for callback in callbacks:
+            line = " ".join(check_one(callback, path).splitlines())
+            os.write(report, line.encode("utf-8", "replace") + b"\n")
+        return 0
+
+    return work
