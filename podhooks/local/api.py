@@ -14,7 +14,7 @@ from podhooks.local import discovery, openapi
 from podhooks.local.admission import check_fields, check_update
 from podhooks.local.deletion import parse_rfc3339
 from podhooks.local.messages import Reply, Request, Target, dump, locate, reply_json
-from podhooks.local.patches import apply_patch
+from podhooks.local.patches import apply_patch, check_patch_type
 from podhooks.local.problems import ApiError, bad_request, not_found
 from podhooks.local.resources import Json
 from podhooks.local.store import Store, Watch, WatchEvent
@@ -180,6 +180,7 @@ class Api:
 
     def _patch(self, request: Request, target: Target) -> Reply:
         """Read, patch, write; again when somebody else was faster, unless the patch itself names a version."""
+        check_patch_type(request.content_type)
         for attempts_left in reversed(range(5)):
             old = self.store.get(target.kind.plural, target.namespace, target.name)
             new = apply_patch(request.content_type, old, request.body)

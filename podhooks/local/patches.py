@@ -40,9 +40,7 @@ _ORDER, _DELETE_PLAIN, _RETAIN = "$setElementOrder/", "$deleteFromPrimitiveList/
 
 def apply_patch(content_type: str, obj: Json, body: bytes) -> Json:
     """A patched copy of `obj`. ApiError 400 for a malformed patch, 415 for a kind of patch that isn't supported."""
-    kind = content_type.partition(";")[0].strip()
-    if kind not in _APPLY:
-        raise ApiError(415, "UnsupportedMediaType", _unsupported(kind))
+    kind = check_patch_type(content_type)
     try:
         patch = json.loads(body)
     except ValueError as error:
@@ -51,6 +49,14 @@ def apply_patch(content_type: str, obj: Json, body: bytes) -> Json:
     if not isinstance(patched, dict):
         raise bad_request("the patch does not leave an object")
     return patched
+
+
+def check_patch_type(content_type: str) -> str:
+    """The media type without its parameters. ApiError 415 for a kind of patch that isn't supported."""
+    kind = content_type.partition(";")[0].strip()
+    if kind not in _APPLY:
+        raise ApiError(415, "UnsupportedMediaType", _unsupported(kind))
+    return kind
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
