@@ -91,18 +91,27 @@ def check_numbers(*numbers: object) -> None:
 
 
 def parse_message(text: str | bytes) -> RecordData | None:
-    """The record in a termination message or a record's file; None when it holds none of ours.
+    """The record in a termination message or a record's file; None when it holds none of ours."""
+    return next(iter(parse_messages(text)), None)
 
-    What follows the JSON is passed over: a process killed between writing and truncating leaves an older tail.
+
+def parse_messages(text: str | bytes) -> tuple[RecordData, ...]:
+    """All records in a termination message: on-start's holds two where it ran on_exit itself.
+
+    What follows them is passed over: a process killed between writing and truncating leaves an older tail.
     """
+    found = []
+    rest = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     try:
-        decoded = text.decode() if isinstance(text, bytes) else text
-        data, _ = json.JSONDecoder().raw_decode(decoded.strip())
-        record = RecordData.from_json(data)
-        record.encode()  # refuses NaN and infinity, which json.loads takes and JSON doesn't know
-        return record
+        while rest := rest.strip():
+            data, end = json.JSONDecoder().raw_decode(rest)
+            record = RecordData.from_json(data)
+            record.encode()  # refuses NaN and infinity, which json.loads takes and JSON doesn't know
+            found.append(record)
+            rest = rest[end:]
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        return None
+        pass  # not ours, or not whole
+    return tuple(found)
 
 
 def bounded(data: RecordData, limit: int) -> bytes:
@@ -166,19 +175,25 @@ def mark(status: Status, name: str) -> str:
 class Record:
     """The record of one hook of this pod. Writing never raises: a place that can't be written costs one log line."""
 
-    def __init__(self, data: RecordData, path: str, termination_log: str) -> None:
+    def __init__(self, data: RecordData, path: str, termination_log: str, beside: Record | None) -> None:
         self._data = data
         self._outcomes = {outcome.name: outcome for outcome in data.outcomes}
         self._path = path
         self._termination_log = termination_log
+        self._beside = beside
         self._complaints: set[str] = set()
 
     @classmethod
-    def open(cls, hook: Hook, shared_dir: str, termination_log: str, *, pod_uid: str) -> Record:
-        """The record of an earlier life of this container, or an empty one. An empty path means: not there."""
+    def open(
+        cls, hook: Hook, shared_dir: str, termination_log: str, *, pod_uid: str, beside: Record | None = None
+    ) -> Record:
+        """The record of an earlier life of this container, or an empty one. An empty path means: not there.
+
+        `beside` is another hook's finished record that stays in the same termination message.
+        """
         path = os.path.join(shared_dir, contract.RECORD_DIR, f"{hook.value}.json") if shared_dir else ""
         data = read_earlier(path, hook, pod_uid) if path else None
-        return cls(data or RecordData(hook, pod_uid), path, termination_log)
+        return cls(data or RecordData(hook, pod_uid), path, termination_log, beside)
 
     @property
     def data(self) -> RecordData:
@@ -235,8 +250,12 @@ class Record:
         self._write()
 
     def to_message(self) -> bytes:
-        """The record as JSON of at most contract.TERMINATION_MESSAGE_BYTES."""
-        return bounded(self.data, contract.TERMINATION_MESSAGE_BYTES)
+        """As JSON of at most contract.TERMINATION_MESSAGE_BYTES; the record that stays beside it comes first."""
+        limit = contract.TERMINATION_MESSAGE_BYTES
+        if self._beside is None:
+            return bounded(self.data, limit)
+        other = bounded(self._beside.data, limit // 4) + b"\n"
+        return other + bounded(self.data, limit - len(other))
 
     def _write(self) -> None:
         self._attempt(replace_file, self._path, self.data.encode())

@@ -9,6 +9,7 @@ import os
 import sys
 
 from podhooks import children, fresh
+from podhooks.children import CutOff, Watch
 from podhooks.errors import CallbackNotFound
 
 TYPE_CHECKING = False
@@ -226,32 +227,26 @@ def check_one(callback: Callback, path: Sequence[str]) -> str:
     return ""
 
 
-def check(
-    callbacks: Sequence[Callback],
-    timeout_seconds: float = CHECK_TIMEOUT_SECONDS,
-    *,
-    sink: Sink | None = None,
-    stop_requested: Callable[[], bool] = children.never,
-    wake_fd: int = -1,
-) -> list[str]:
-    """One line for each callback that doesn't resolve here.
+def check(callbacks: Sequence[Callback], timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -> list[str]:
+    """One line for each callback that doesn't resolve here."""
+    return [f"{key}: {cause}" for key, cause in problems(callbacks, Watch(timeout_seconds)).items()]
 
-    They are imported in one child process, as long as none of them ends it.
-    """
-    problems: list[str] = []
+
+def problems(callbacks: Sequence[Callback], watch: Watch, sink: Sink | None = None) -> dict[str, str]:
+    """By its key, why a callback doesn't resolve here. They are imported in one child, unless one of them ends it."""
+    found: dict[str, str] = {}
     rest = list(callbacks)
-    watch = children.Watch(timeout_seconds=timeout_seconds, stop_requested=stop_requested, wake_fd=wake_fd)
     while rest:
         ended = children.run(children.Work("check", report_each(rest)), watch, mark=b"[check] ", sink=sink)
+        if ended.cut_off is CutOff.STOPPED:
+            break
         answers = ended.report.decode("utf-8", "replace").splitlines()
         if len(answers) < len(rest):
-            how = "took too long" if ended.cut_off else "ended the process"
+            how = f"took more than {watch.timeout_seconds:g} s" if ended.cut_off else "ended the process"
             answers.append(f"importing it {how}: {ended.message or 'exited with code 0'}")
-        problems += [f"{callback.key}: {answer}" for callback, answer in zip(rest, answers, strict=False) if answer]
-        if ended.cut_off is children.CutOff.STOPPED:
-            break
+        found |= {callback.key: answer for callback, answer in zip(rest, answers, strict=False) if answer}
         rest = rest[len(answers) :]
-    return problems
+    return found
 
 
 def report_each(callbacks: Sequence[Callback]) -> Callable[[int], int]:

@@ -1,0 +1,1 @@
+"""The on-start program: runs the on_start callbacks before the main container starts."""

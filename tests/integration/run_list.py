@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
@@ -47,20 +49,27 @@ def main(text: str) -> None:
         wake_fd=reader,
         cgroup_dir=options.get("cgroup_dir", "/nowhere"),
     )
-    answer = {"outcomes": [one.to_json() for one in outcome.outcomes], "failed": outcome.failed}
+    answer: dict[str, object] = {"outcomes": [one.to_json() for one in outcome.outcomes], "failed": outcome.failed}
     answer["children"] = open(f"/proc/self/task/{os.getpid()}/children").read()  # noqa: SIM115
     with open(options["answer"], "w") as file:
         json.dump(answer, file)
 
 
-def callback(data: dict[str, object]) -> Callback:
+def results(names: list[str]) -> frozenset[Result]:
+    return frozenset(Result(name) for name in names)
+
+
+PARSERS: dict[str, Callable[[Any], object]] = {"policy": Policy, "exec": tuple, "when": results}
+
+
+def callback(data: dict[str, Any]) -> Callback:
     fields = dict(data)
-    for name, make in (("policy", Policy), ("exec", tuple), ("when", lambda names: frozenset(map(Result, names)))):
+    for name, make in PARSERS.items():
         if name in fields:
-            fields[name] = make(fields[name])  # type: ignore[operator]
+            fields[name] = make(fields[name])
     fields.setdefault("key", fields.get("call") or "command")
     fields.setdefault("timeout_seconds", 20.0)
-    return Callback(**fields)  # type: ignore[arg-type]
+    return Callback(**fields)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,176 @@
+"""on_start, once: check on_exit's callbacks, run on_start's, and in classic mode make good for a start that failed."""
+
+from __future__ import annotations
+
+from podhooks import contract, log, podinfo, record, resolve
+from podhooks.children import Watch, never
+from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, Result, Status
+from podhooks.errors import PlanError, PodhooksError
+from podhooks.plan import Mode, Policy, Severity, parse
+from podhooks.record import Record
+from podhooks.runner import run_hook
+from podhooks.settings import Settings
+from podhooks.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from podhooks.context import Json, PodInfo, RunContext
+    from podhooks.plan import Plan
+    from podhooks_initcontainer.stop import Stop
+
+
+class OnStart(Value):
+    """Everything that one run of the program consists of."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    pod: PodInfo
+    plan: Plan
+    record: Record
+    stop: Stop
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], stop: Stop) -> OnStart:
+        """
+        Raises:
+            InputError: the environment or the annotations can't be used.
+        """
+        settings = Settings.from_environ(environ)
+        pod = podinfo.read(settings.podinfo_dir, environ)
+        plan = usable_plan(pod.annotations, settings.termination_log)
+        own = Record.open(Hook.ON_START, settings.shared_dir, settings.termination_log, pod_uid=pod.uid)
+        return cls(settings, environ, pod, plan, own, stop)
+
+    def run(self) -> int:
+        """The exit code; main starts only on 0."""
+        broken = self.check_on_exit()
+        if broken and self.policy is Policy.FAIL:
+            text = "; ".join(f"on_exit callback {key}: {cause}" for key, cause in broken.items())
+            leave_message(self.settings.termination_log, f"podhooks: {text}")
+            self.make_good(ExitInfo(Result.START_FAILED, reason="BrokenOnExit", message=text), broken)
+            return contract.EXIT_BAD_INPUT
+        failed = self.run_on_start()
+        self.record.complete()
+        if self.stop.requested():  # only the end of the pod sends it: main will not start, however far we came
+            self.make_good(ExitInfo(Result.NEVER_STARTED, message="the pod was told to end while it started"), broken)
+            return contract.EXIT_CALLBACK_FAILED
+        if failed:
+            self.make_good(ExitInfo(Result.START_FAILED, reason="OnStartFailed", message=self.failures()), broken)
+            return contract.EXIT_CALLBACK_FAILED
+        return contract.EXIT_OK
+
+    @property
+    def policy(self) -> Policy:
+        """What a problem before any callback ran does to main."""
+        return Policy(self.pod.annotations.get(contract.ON_START_POLICY, "").strip() or Policy.FAIL)
+
+    def check_on_exit(self) -> dict[str, str]:
+        """A typo in on_exit is to be known before main has run for hours. Why, by the callback's key."""
+        watch = Watch(resolve.CHECK_TIMEOUT_SECONDS, self.deadline, self.stop.requested, self.stop.fd)
+        broken = resolve.problems(self.plan.on_exit, watch)
+        say = log.error if self.policy is Policy.FAIL else log.warning
+        for key, cause in broken.items():
+            say("on_exit callback can't be used", callback=key, cause=cause)
+        return broken
+
+    def run_on_start(self) -> bool:
+        """Whether one with policy `fail` failed."""
+        outcome = run_hook(
+            self.plan.on_start,
+            self.context(Hook.ON_START),
+            self.record,
+            hook_deadline=self.deadline,
+            stop_requested=self.stop.requested,
+            wake_fd=self.stop.fd,
+        )
+        return outcome.failed
+
+    def failures(self) -> str:
+        """The first callback that failed, and why: at on_exit this is what is known of main's end."""
+        bad = (each for each in self.record.data.outcomes if each.status not in (Status.SUCCEEDED, Status.SKIPPED))
+        return next((f"on_start callback {each.name} {each.status.value}: {each.message}" for each in bad), "")
+
+    def make_good(self, end: ExitInfo, broken: Mapping[str, str]) -> None:
+        """In classic mode nobody else will run on_exit: its container starts only after us, and only if we succeed."""
+        if self.settings.mode is Mode.NATIVE or not self.plan.on_exit:
+            return
+        log.info("running on_exit here, because main will not start", result=end.result.value)
+        beside = self.record if self.record.is_complete else None
+        of_exit = Record.open(
+            Hook.ON_EXIT, self.settings.shared_dir, self.settings.termination_log, pod_uid=self.pod.uid, beside=beside
+        )
+        if of_exit.is_complete:
+            return
+        end = of_exit.exit_info or end.replace(container=self.main_container)
+        of_exit.decide(end)
+        for key, cause in broken.items():
+            of_exit.finish(CallbackOutcome(key, Status.FAILED, message=cause))
+        context = self.context(Hook.ON_EXIT, end)
+        run_hook(
+            self.plan.on_exit,
+            context,
+            of_exit,
+            hook_deadline=self.killed_at,
+            stop_requested=never,
+            wake_fd=self.stop.fd,
+        )
+        of_exit.complete()
+
+    def killed_at(self) -> float | None:
+        """When the kubelet kills us, once a SIGTERM has come (time.monotonic())."""
+        return None if self.stop.at is None else self.stop.at + self.settings.grace_seconds
+
+    def deadline(self) -> float | None:
+        """When on_start has to be over: in classic mode on_exit needs its share of the grace period after it."""
+        end = self.killed_at()
+        if end is None or self.settings.mode is Mode.NATIVE:
+            return end
+        return max(end - self.plan.reserve_seconds, self.stop.at or 0.0)
+
+    @property
+    def main_container(self) -> str:
+        return self.settings.main_container or self.plan.main_container or ""
+
+    def context(self, hook: Hook, end: ExitInfo | None = None) -> RunContext:
+        return podinfo.base_context(
+            hook,
+            self.pod,
+            self.environ,
+            main_container=self.main_container,
+            shared_dir=self.settings.shared_dir,
+            exit_info=end,
+            pod_object=lambda: fetch_pod(self.environ, self.pod.name),
+        )
+
+
+def usable_plan(annotations: Mapping[str, str], termination_log: str) -> Plan:
+    """The plan, with what is to be said about it in the log; on errors also where `kubectl describe` shows it."""
+    plan, findings = parse(annotations)
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    for finding in findings:
+        log.write_line(f"podhooks: {finding}")
+    if errors:
+        leave_message(termination_log, "podhooks: " + "; ".join(str(error) for error in errors))
+        raise PlanError(f"{len(errors)} of the pod's annotations can't be used; `podhooks validate` shows the same")
+    return plan
+
+
+def leave_message(path: str, text: str) -> None:
+    """`text` as the termination message."""
+    try:
+        record.write_in_place(path, text.encode("utf-8", "replace")[: contract.TERMINATION_MESSAGE_BYTES])
+    except OSError as error:
+        log.warning("the termination message can't be written", path=path, cause=error.strerror)
+
+
+def fetch_pod(environ: Mapping[str, str], name: str) -> Mapping[str, Json]:
+    """Called in a callback's process, and only if it asks. Without access the pod is unknown, that's no failure."""
+    from podhooks.kube import Access, Client
+
+    try:
+        return Client(Access.in_cluster(environ)).get_pod(name)
+    except PodhooksError as error:
+        log.warning("the pod can't be fetched", cause=error)
+        return EMPTY
