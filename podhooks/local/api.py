@@ -11,12 +11,12 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from podhooks.local import discovery, openapi
-from podhooks.local.admission import check_fields, check_update
+from podhooks.local.admission import check_fields, check_update, without_unknown
 from podhooks.local.deletion import parse_rfc3339
 from podhooks.local.messages import Reply, Request, Target, dump, locate, reply_json
 from podhooks.local.patches import apply_patch, check_patch_type
 from podhooks.local.problems import ApiError, bad_request, not_found
-from podhooks.local.resources import Json
+from podhooks.local.resources import Json, ResourceType
 from podhooks.local.store import Store, Watch, WatchEvent
 from podhooks.local.tables import partial, table
 
@@ -162,21 +162,24 @@ class Api:
             raise _not_allowed(request)
         obj = request.json()
         _check_addressed(obj, target)
-        check_fields(request, kind, obj)
+        obj, warnings = _checked(request, kind, obj)
         if target.namespace:
             obj.setdefault("metadata", {})["namespace"] = target.namespace
         made = self.store.create(kind.plural, obj, dry_run=request.dry_run)
-        return reply_json(_shown(request, target, [made], made["metadata"].get("resourceVersion", ""), made), 201)
+        return reply_json(
+            _shown(request, target, [made], made["metadata"].get("resourceVersion", ""), made), 201, warnings
+        )
 
     def _put(self, request: Request, target: Target) -> Reply:
         obj, plural = request.json(), target.kind.plural
         _check_addressed(obj, target)
         obj.setdefault("metadata", {}).update({"namespace": target.namespace} if target.namespace else {})
+        warnings: list[str] = []
         if not target.subresource:
-            check_fields(request, target.kind, obj)
+            obj, warnings = _checked(request, target.kind, obj)
             check_update(target.kind, self.store.get(plural, target.namespace, target.name), obj)
         written = self.store.update(plural, obj, subresource=target.subresource, dry_run=request.dry_run)
-        return reply_json(written)
+        return reply_json(written, warnings=warnings)
 
     def _patch(self, request: Request, target: Target) -> Reply:
         """Read, patch, write; again when somebody else was faster, unless the patch itself names a version."""
@@ -185,8 +188,9 @@ class Api:
             old = self.store.get(target.kind.plural, target.namespace, target.name)
             new = apply_patch(request.content_type, old, request.body)
             _check_addressed(new, target)
+            warnings: list[str] = []
             if not target.subresource:
-                check_fields(request, target.kind, new)
+                new, warnings = _checked(request, target.kind, new)
                 check_update(target.kind, old, new)
             try:
                 written = self.store.update(
@@ -197,7 +201,9 @@ class Api:
                 if error.reason != "Conflict" or named or not attempts_left:
                     raise
                 continue
-            return reply_json(_shown(request, target, [written], written["metadata"]["resourceVersion"], written))
+            return reply_json(
+                _shown(request, target, [written], written["metadata"]["resourceVersion"], written), 200, warnings
+            )
         raise AssertionError("unreachable")
 
     def _delete(self, request: Request, target: Target) -> Reply:
@@ -336,6 +342,12 @@ def _delete_options(request: Request) -> Json:
     if grace is not None and (not isinstance(grace, int) or grace < 0):
         raise bad_request("gracePeriodSeconds must be a whole number of seconds, 0 or more")
     return options
+
+
+def _checked(request: Request, kind: ResourceType, obj: Json) -> tuple[Json, list[str]]:
+    """What is left of an object after the check of its fields, and the warnings about it."""
+    warnings = check_fields(kind, obj, request.query.get("fieldValidation", ""))
+    return without_unknown(kind, obj), warnings
 
 
 def _success(target: Target, last: Json) -> Json:

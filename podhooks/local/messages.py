@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -98,8 +98,11 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def reply_json(value: Any, status: int = 200, *, content_type: str = JSON) -> Reply:
-    return Reply(status, dump(value), content_type=content_type)
+def reply_json(value: Any, status: int = 200, warnings: Sequence[str] = (), *, content_type: str = JSON) -> Reply:
+    """A whole answer. kubectl prints each of the warnings."""
+    quoted = [text.replace("\\", "\\\\").replace('"', '\\"') for text in warnings]
+    headers = {"Warning": ", ".join(f'299 - "{text}"' for text in quoted)} if quoted else {}
+    return Reply(status, dump(value), content_type=content_type, headers=headers)
 
 
 def reply_problem(problem: ApiError) -> Reply:

@@ -1,10 +1,11 @@
 """The least OpenAPI that kubectl needs: which writes take `fieldValidation`, so that it leaves checking to the server.
 
-There are no field descriptions: `kubectl explain` is told so.
+The schemas list fields and their types, without descriptions, for `kubectl explain`.
 """
 
 from __future__ import annotations
 
+from podhooks.local.fieldtable import fields
 from podhooks.local.resources import RESOURCES, Json, ResourceType
 
 _QUERY_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
@@ -32,7 +33,7 @@ def _group_version(root: str) -> Json:
         "openapi": "3.0.0",
         "info": {"title": "podhooks embedded API server", "version": "v1"},
         "paths": {_path(row): {"patch": _patch(row), "get": _get(row)} for row in rows},
-        "components": {"schemas": {_schema_name(row): _schema(row) for row in rows}},
+        "components": {"schemas": {**_types(), **{row.kind: _schema(row) for row in rows}}},
     }
 
 
@@ -62,9 +63,25 @@ def _patch(row: ResourceType) -> Json:
     }
 
 
-def _schema_name(row: ResourceType) -> str:
-    return f"io.podhooks.local.{row.group or 'core'}.{row.version}.{row.kind}"
-
-
 def _schema(row: ResourceType) -> Json:
-    return {"type": "object", "description": _NO_FIELDS, "x-kubernetes-group-version-kind": [_kind(row)]}
+    return {**_type(row.kind), "description": _NO_FIELDS, "x-kubernetes-group-version-kind": [_kind(row)]}
+
+
+def _types() -> Json:
+    return {name: _type(name) for name in fields()}
+
+
+def _type(name: str) -> Json:
+    members = fields().get(name, {})
+    return {"type": "object", "properties": {field: _value(kind) for field, kind in members.items()}}
+
+
+def _value(kind: str) -> Json:
+    """JSON schema of one type in the notation of the field table."""
+    if kind.startswith("["):
+        return {"type": "array", "items": _value(kind[1:-1])}
+    if kind.startswith("{"):
+        return {"type": "object", "additionalProperties": _value(kind[1:-1])}
+    if kind in fields():
+        return {"allOf": [{"$ref": f"#/components/schemas/{kind}"}]}
+    return {"type": {"i": "integer", "b": "boolean", "*": "object"}.get(kind, "string")}

@@ -433,7 +433,7 @@ def test_paths_and_methods_that_are_not_there(client: Client, method: str, path:
         (b"{}", (400, "BadRequest")),
         (b'{"metadata": 5}', (400, "BadRequest")),
         (b'{"metadata": {}}', (422, "Invalid")),
-        (b'{"metadata": {"name": 5}}', (422, "Invalid")),
+        (b'{"metadata": {"name": 5}}', (400, "BadRequest")),
         (b'{"metadata": {"name": "A"}}', (422, "Invalid")),
         (b'{"kind": "Job", "metadata": {"name": "a"}}', (400, "BadRequest")),
         (b'{"apiVersion": "v2", "metadata": {"name": "a"}}', (400, "BadRequest")),

@@ -223,7 +223,22 @@ def test_what_is_not_supported_is_said(kubectl: Kubectl) -> None:
     assert kubectl("apply", "-f", "-", stdin=made) == "configmap/c created\n"
     kubectl("apply", "-f", "-", stdin=POD)
     assert "not supported" in kubectl.refused("exec", "web", "-c", "main", "--", "ls")
+
+
+def test_a_typo_or_a_wrong_type_is_refused_with_its_place(kubectl: Kubectl, server: ApiServer) -> None:
+    refused = kubectl.refused("apply", "-f", "-", stdin=JOB.replace("restartPolicy: Never", "restartpolicy: Never"))
+    assert 'strict decoding error: unknown field "spec.template.spec.restartpolicy"' in refused
+    refused = kubectl.refused("apply", "-f", "-", stdin=POD.replace('value: "1"', "value: 1"))
+    assert "spec.containers[0].env[0].value: a string is expected, got a number: put it in quotes" in refused
+    assert server.store.list("pods")[0] == []
+    warned = kubectl.run("apply", "--validate=warn", "-f", "-", stdin=POD.replace("spec:", "speck: {}\nspec:"))
+    assert (warned.returncode, warned.stderr) == (0, 'Warning: unknown field "speck"\n')
+    assert "speck" not in server.store.get("pods", "default", "web")
+
+
+def test_explain_lists_fields(kubectl: Kubectl) -> None:
     assert "keeps no descriptions" in kubectl("explain", "pod")
+    assert "restartPolicyRules\t<[]ContainerRestartRule>" in kubectl("explain", "job.spec.template.spec.containers")
 
 
 def test_a_dry_run_and_a_diff_change_nothing(kubectl: Kubectl) -> None:
