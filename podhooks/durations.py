@@ -69,8 +69,8 @@ def _split(text: str) -> tuple[str, str, str]:
 
 
 def _milliseconds(number: str, unit: str, text: str) -> int:
-    whole, point, fraction = number.partition(".")
-    if not whole or (point and not fraction) or "." in fraction:
+    whole, _, fraction = number.partition(".")
+    if not _is_number(number):
         raise PlanError(_advice(text))
     if len(number) > MAX_DIGITS:
         raise PlanError(f"{text[:30]!r} isn't a time one can wait for: write a duration like 30s, 5m or 1h30m")
@@ -81,14 +81,19 @@ def _milliseconds(number: str, unit: str, text: str) -> int:
     return value
 
 
+def _is_number(digits: str) -> bool:
+    return all(part.isdigit() for part in digits.split(".", 1))
+
+
 def _advice(text: str) -> str:
     number, unit, rest = _split(text)
-    if text and not unit and not rest:
+    right = _is_number(number)
+    if right and not unit and not rest:
         return f"{text[:30]!r} is a number without a unit: write {text[:30]}s for seconds"
     short = unit.strip().lower()
     short = SPELLED_OUT.get(short, short)
-    if number and not rest.strip() and short in UNITS:
+    if right and not rest.strip() and short in UNITS:
         return f"{text[:30]!r} isn't a duration: write {number}{short}"
-    if number in "1234567" and short in ("d", "day", "days"):
+    if number in list("1234567") and short in ("d", "day", "days"):
         return f"{text[:30]!r} is in days, which aren't a unit here: write {int(number) * 24}h"
     return f"{text[:30]!r} isn't a duration: write one like 30s, 5m, 1h30m or 500ms"

@@ -103,9 +103,9 @@ def _check_name(name: object, found: list[Finding]) -> None:
 def _unknown(name: str) -> str:
     if name == contract.ON_START + "-when":
         return "isn't an annotation: on_start runs before main has a result, so remove it"
-    meant = closest(name, contract.USER_ANNOTATIONS, 0.75)
-    known = ", ".join(SHORT_NAMES)
-    return f"isn't an annotation: did you mean {meant}?" if meant else f"isn't an annotation: the names are {known}"
+    meant = closest(name.removeprefix(contract.PREFIX), SHORT_NAMES)
+    advice = f"did you mean {SHORT_NAMES[meant]}?" if meant else f"the names are {', '.join(SHORT_NAMES)}"
+    return f"isn't an annotation: {advice}"
 
 
 def _near_miss(name: str) -> str | None:

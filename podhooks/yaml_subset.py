@@ -108,9 +108,8 @@ class _BlockReader(_FlowReader):
 
     def alone(self, value: Json) -> Json:
         """`value`, if nothing but a comment is behind it on its line."""
-        end = self.at
         self.blanks()
-        if self.char in ("", "\n") or (self.char == "#" and self.at > end):
+        if self.char in ("", "\n") or (self.char == "#" and self.text[self.at - 1] == " "):
             return value
         self.fail("nothing can stand here: quote a text that has a colon and a blank in it, or write JSON instead")
 
