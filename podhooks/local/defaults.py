@@ -165,7 +165,8 @@ def default_job(job: Json) -> None:
     default_pod_spec(pod_spec)
     labels = {"controller-uid": meta["uid"], "job-name": meta["name"]}
     all_labels = {**labels, **{f"batch.kubernetes.io/{key}": value for key, value in labels.items()}}
-    template.setdefault("metadata", {})["labels"] = {**(template["metadata"].get("labels") or {}), **all_labels}
+    template["metadata"] = {**(template.get("metadata") or {})}
+    template["metadata"]["labels"] = {**(template["metadata"].get("labels") or {}), **all_labels}
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": meta["uid"]}}
     job["metadata"].setdefault("labels", dict(template["metadata"]["labels"]))
     job["status"] = {}

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from podhooks.contract import ENV_API_SERVER, TERMINATION_LOG
+from podhooks.contract import ENV_API_SERVER, IMAGE_RUNTIME_DIR, TERMINATION_LOG
 from podhooks.local.containers import Backoff, Container
 from podhooks.local.events import Recorder
 from podhooks.local.fields import ConfigError, Environment, Lookup, expand
@@ -71,7 +71,13 @@ class Node:
             words[0] = sys.executable
         mounts = container_mounts(spec, volumes, pod, env)
         mounts.append(Mount(message_file, spec.get("terminationMessagePath") or TERMINATION_LOG))
+        mounts += self._image_files(spec.get("image", ""))
         return Launch(tuple(words), env, expand(spec.get("workingDir") or self.directory, env), tuple(mounts))
+
+    def _image_files(self, image: str) -> list[Mount]:
+        """What a container with our own image finds in it."""
+        inside = self.images[image] / IMAGE_RUNTIME_DIR.lstrip("/") if image in self.images else None
+        return [Mount(inside, IMAGE_RUNTIME_DIR, read_only=True)] if inside and inside.is_dir() else []
 
     def _given(self, pod: Json) -> dict[str, str]:
         host, _, port = self.url.rpartition("//")[2].partition(":")

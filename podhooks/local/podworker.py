@@ -230,6 +230,7 @@ class PodWorker:
         self._state = replace(self._state, over=True, sandbox_ready=False)
         self._publish()
         if mark_lost(self.containers):
+            self._state = replace(self._state, given_up=True)
             self._publish()
         self.finished = True
         if "deletionTimestamp" in self._pod["metadata"]:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from podhooks.contract import IMAGE_RUNTIME_DIR
-
-PACKAGES = ("podhooks", "podhooks_initcontainer", "podhooks_sidecar")
-
-
-def lay_out(directory: Path) -> Path:
-    """Make `directory` look like the root of our image, with links."""
-    packages = directory / IMAGE_RUNTIME_DIR.lstrip("/")
-    packages.mkdir(parents=True, exist_ok=True)
-    for name in PACKAGES:
-        found = importlib.util.find_spec(name)
-        link = packages / name
-        if found and found.origin and not link.exists():
-            link.symlink_to(Path(found.origin).parent)
-    return directory
+from podhooks.inject.settings import InjectSettings
+from podhooks.install import PACKAGES, SCRIPT, SCRIPTS, source_of
 
 
 def runtime_image(directory: Path) -> dict[str, Path]:
-    """References under which manifests may name our image, and where it is."""
-    try:
-        from podhooks.settings import DEFAULT_IMAGE  # type: ignore[attr-defined,unused-ignore]
-    except ImportError:
-        return {}
-    return {str(DEFAULT_IMAGE): lay_out(directory / "podhooks")}
+    """The reference under which injected pods name our image, and the directory that stands for its root."""
+    return {InjectSettings().image: lay_out(directory / "podhooks")}
+
+
+def lay_out(root: Path) -> Path:
+    """Make `root` look like our image. Links, not copies: a local cluster should start at once."""
+    packages = root / IMAGE_RUNTIME_DIR.lstrip("/")
+    packages.mkdir(parents=True)
+    for name in PACKAGES:
+        (packages / name).symlink_to(source_of(name))
+    for name, package in SCRIPTS.items():
+        (packages / name).write_text(SCRIPT.format(package=package))
+    return root

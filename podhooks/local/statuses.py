@@ -27,6 +27,8 @@ class PodState:
     ending: bool = False
     """Deletion or deadline: nothing is restarted, and reasons of waiting are no longer looked up."""
     over: bool = False
+    given_up: bool = False
+    """Lost containers were marked as such; the conditions stay as they were (`classic-image-missing`)."""
     reason: str = ""
     message: str = ""
 
@@ -69,7 +71,8 @@ def pod_status(pod: Json, containers: Sequence[Container], state: PodState) -> J
     phase = old.get("phase", "Pending") if held else computed
     generation = pod["metadata"].get("generation", 1)
     status: Json = {"observedGeneration": generation, "phase": phase}
-    status["conditions"] = _conditions(old, containers, state, computed, generation)
+    kept = old.get("conditions") if state.given_up else None
+    status["conditions"] = kept or _conditions(old, containers, state, computed, generation)
     if not held and state.reason:
         status |= {"reason": state.reason, "message": state.message}
     status |= {"hostIP": ADDRESS, "hostIPs": [{"ip": ADDRESS}]}
