@@ -78,7 +78,7 @@ def runtime_container(case: Case) -> dict[str, Json]:
         "name": contract.RUNTIME_CONTAINER,
         "image": case.settings.image,
         **({"imagePullPolicy": case.settings.pull_policy} if case.settings.pull_policy else {}),
-        "command": [contract.DEFAULT_PYTHON, source, contract.RUNTIME_DIR],
+        "command": [contract.DEFAULT_PYTHON, "-I", source, contract.RUNTIME_DIR],
         "volumeMounts": [{"name": contract.RUNTIME_VOLUME, "mountPath": contract.RUNTIME_MOUNT}],
         **_common(case),
     }

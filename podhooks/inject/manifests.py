@@ -41,21 +41,23 @@ LISTS_OF: Mapping[str, str] = {kind: kind.removesuffix("List") for kind in LISTS
 
 
 class ObjectReport(Value):
-    """The report on one pod or template, and where that is: `path` within the document, `Job/etl` for people."""
+    """The report on one pod or template: of which object, where that is in the document, and where in the object."""
 
     kind: str
     name: str
-    path: Path
+    at: Path
+    below: Path
     report: Report
 
     @property
-    def label(self) -> str:
-        return f"{self.kind}/{self.name}"
+    def path(self) -> Path:
+        return (*self.at, *self.below)
 
     @property
-    def template(self) -> str:
-        """The template's path within its object, `spec.template`, where a kind has several or it isn't obvious."""
-        return shown_path(self.path)
+    def label(self) -> str:
+        """For people: `Job/etl`, and which template where a kind has several."""
+        several = len(TEMPLATES.get(self.kind, ())) > 1
+        return f"{self.kind}/{self.name}" + (f" {shown_path(self.below)}" if several else "")
 
 
 def shown_path(path: Path) -> str:
@@ -96,12 +98,12 @@ def inject_object(
     for obj, at, below in pod_templates(document):
         pod, report = _inject_template(obj, below, settings)
         result = _put(result, (*at, *below), pod)
-        reports.append(_object_report(obj, (*at, *below), report))
-    seen = {each.path for each in reports}
+        reports.append(_object_report(obj, at, below, report))
+    seen = {each.at for each in reports}
     for obj, at in objects(document):
-        if not any(path[: len(at)] == at for path in seen) and (stray := tuple(_stray(obj))):
+        if at not in seen and (stray := tuple(_stray(obj))):
             report = Report(Outcome.REFUSED, reasons=error_codes(stray), findings=stray)
-            reports.append(_object_report(obj, at, report))
+            reports.append(_object_report(obj, at, (), report))
     return result, tuple(reports)
 
 
@@ -147,6 +149,7 @@ def _inject_template(obj: Mapping[str, Json], below: Path, settings: InjectSetti
     if old_schema and settings.delivery is Delivery.IMAGE:
         settings = settings.replace(delivery=Delivery.COPY)
     pod, report = core.inject(template, settings)
+    report = report.replace(findings=tuple(_seen_from_object(each, below) for each in report.findings))
     found = (*_native_in_crd(obj, report), *_job_deadline(obj, below, report), *_around(obj, below))
     if not error_codes(found):
         return pod, report.with_findings(*found)
@@ -154,9 +157,16 @@ def _inject_template(obj: Mapping[str, Json], below: Path, settings: InjectSetti
     return plain(template), refused.replace(grace_seconds=None).with_findings(*found)
 
 
-def _object_report(obj: Mapping[str, Json], path: Path, report: Report) -> ObjectReport:
+def _object_report(obj: Mapping[str, Json], at: Path, below: Path, report: Report) -> ObjectReport:
     kind, _, name = _label(obj).partition("/")
-    return ObjectReport(kind, name, path, report)
+    return ObjectReport(kind, name, at, below, report)
+
+
+def _seen_from_object(found: Finding, below: Path) -> Finding:
+    """A pod's own fields, `spec.volumes`, are `spec.template.spec.volumes` for who looks at the Job."""
+    if not below or not found.where.startswith(("spec", "metadata")):
+        return found
+    return found.replace(where=f"{shown_path(below)}.{found.where}")
 
 
 def _label(obj: Mapping[str, Json]) -> str:

@@ -1,0 +1,36 @@
+"""Flags that several commands have, and the settings that they make."""
+
+from __future__ import annotations
+
+import argparse
+
+from podhooks.inject import Delivery, InjectSettings, parse_kubernetes_version
+
+DEFAULTS = InjectSettings()
+
+
+def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--delivery",
+        choices=[each.value for each in Delivery],
+        default=DEFAULTS.delivery.value,
+        help="how the runtime reaches your image: an image volume (Kubernetes 1.35), a copying init container (any), "
+        "or installed in it already (default: %(default)s)",
+    )
+    parser.add_argument("--image", default=DEFAULTS.image, help="where the runtime comes from (default: %(default)s)")
+    parser.add_argument(
+        "--pull-policy", choices=["Always", "IfNotPresent", "Never"], help="for that image (default: Kubernetes')"
+    )
+    parser.add_argument(
+        "--kubernetes", metavar="VERSION", help="the oldest version that it must run on, to be told what it can't do"
+    )
+
+
+def settings_from(args: argparse.Namespace) -> InjectSettings:
+    """InputError for a version that isn't one."""
+    return DEFAULTS.replace(
+        image=args.image,
+        delivery=Delivery(args.delivery),
+        pull_policy=args.pull_policy,
+        kubernetes=parse_kubernetes_version(args.kubernetes) if args.kubernetes else None,
+    )

@@ -1,0 +1,123 @@
+"""`podhooks COMMAND`: finds the command, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn, Protocol, cast
+
+from podhooks import __version__, contract
+from podhooks.errors import InputError, PodhooksError
+from podhooks.findings import closest
+from podhooks.value import Value
+
+
+class Command(Value):
+    """One subcommand. Its module is imported only when it is called, and has `configure` and `run`."""
+
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS = (
+    Command("inject", "podhooks.cli.inject", "add the containers that annotations ask for"),
+    Command("uninject", "podhooks.cli.uninject", "take them out again"),
+    Command("validate", "podhooks.cli.validate", "check annotations, offline"),
+    Command("explain", "podhooks.cli.explain", "show what runs when, and what a failure does"),
+)
+
+EXAMPLES = """\
+examples:
+  podhooks validate -f job.yaml
+  podhooks inject -f job.yaml | kubectl apply -f -
+  podhooks explain -f job.yaml
+
+podhooks COMMAND -h tells more about each."""
+
+EXIT_FAILED = 1
+EXIT_SIGNAL = 128  # and the signal's number, as shells have it
+
+
+class CommandModule(Protocol):
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        message = re.sub(r"^argument \S+/(--\S+)", r"\1", message.replace("argument --", "--"))
+        self.exit(contract.EXIT_BAD_INPUT, f"{self.prog}: {message} (see {self.prog} -h)\n")
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        args, unknown = self.parse_known_args(arguments)
+        if unknown:
+            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            meant = closest(unknown[0].partition("=")[0], flags) if unknown[0].startswith("-") else None
+            files = "" if unknown[0].startswith("-") else ": files are given with -f"
+            self.error(f"unknown argument {unknown[0]!r}{f': did you mean {meant}?' if meant else files}")
+        return args
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code. Nothing but an error of ours leaves a traceback."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+    except PodhooksError as error:
+        print(f"podhooks: {error}", file=sys.stderr)
+        return contract.EXIT_BAD_INPUT if isinstance(error, InputError) else EXIT_FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter's last flush goes there
+        return EXIT_SIGNAL + signal.SIGPIPE
+    except KeyboardInterrupt:
+        return EXIT_SIGNAL + signal.SIGINT
+    return code
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    command = next((each for each in COMMANDS if arguments and each.name == arguments[0]), None)
+    if command is None:
+        return _top_level(arguments)
+    module = cast(CommandModule, import_module(command.module))
+    parser = Parser(
+        prog=f"podhooks {command.name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.configure(parser)
+    return module.run(parser.parse(arguments[1:]))
+
+
+def _top_level(arguments: Sequence[str]) -> int:
+    width = max(len(each.name) for each in COMMANDS)
+    listed = "\n".join(f"  {each.name:<{width}}  {each.summary}" for each in COMMANDS)
+    parser = Parser(
+        prog="podhooks",
+        usage="podhooks COMMAND [options]",
+        description=f"Runs your callbacks at both ends of a Kubernetes pod.\n\ncommands:\n{listed}",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"podhooks {__version__}")
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return contract.EXIT_BAD_INPUT
+    if not arguments[0].startswith("-"):
+        names = [each.name for each in COMMANDS]
+        meant = closest(arguments[0], names)
+        advice = f"did you mean {meant}?" if meant else f"commands are {', '.join(names)}"
+        raise InputError(f"{arguments[0][:60]!r} is no command: {advice}")
+    parser.parse(arguments)
+    return contract.EXIT_OK

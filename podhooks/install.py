@@ -1,0 +1,81 @@
+"""Puts the runtime into a directory: what the copying init container does, and what builds our image.
+
+Usage: python3 -I /opt/podhooks/podhooks/install.py DIRECTORY
+
+Run as a file and with the standard library only, so that it depends on no import path. DIRECTORY appears whole or not
+at all: a restarted init container finds it finished, or does it again.
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+PACKAGES = ("podhooks", "podhooks_initcontainer", "podhooks_sidecar")
+NOT_IN_A_POD = ("cli", "local", "inject")  # of podhooks: half of it, and nothing that runs in a pod imports them
+SCRIPTS = {"on_start.py": "podhooks_initcontainer", "on_exit.py": "podhooks_sidecar"}
+SCRIPT = '''"""Starts {package} from wherever this directory is mounted."""
+
+import sys
+
+from {package}.__main__ import main
+
+if __name__ == "__main__":
+    sys.exit(main())
+'''
+
+
+def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        return _refused(f"needs one argument, the directory to fill, and got {len(arguments)}")
+    try:
+        install(Path(arguments[0]))
+    except OSError as error:
+        return _refused(f"can't write the runtime to {arguments[0]}: {error}")
+    return 0
+
+
+def install(target: Path) -> None:
+    """Fill `target`, replacing what is there. OSError where that can't be."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".podhooks-", dir=target.parent) as scratch:
+        made = Path(scratch, "new")
+        _fill(made)
+        if target.exists():
+            target.rename(Path(scratch, "old"))
+        made.rename(target)
+
+
+def source_of(package: str) -> Path:
+    """Beside the package that this file is in: in our image, in site-packages; or in a checkout's program folders."""
+    root = Path(__file__).resolve().parent.parent
+    found = [root / package, *root.glob(f"*/{package}")]
+    return next((each for each in found if (each / "__init__.py").is_file()), found[0])
+
+
+def _fill(directory: Path) -> None:
+    """Sources keep their times, so byte code that is there already stays valid and isn't made again."""
+    directory.mkdir(mode=0o755)
+    for package in PACKAGES:
+        shutil.copytree(source_of(package), directory / package, ignore=_not_in_a_pod)
+    for script, package in SCRIPTS.items():
+        (directory / script).write_text(SCRIPT.format(package=package), encoding="utf-8")
+    compileall.compile_dir(directory, quiet=2)
+
+
+def _not_in_a_pod(directory: str, names: list[str]) -> list[str]:
+    return [name for name in names if name in NOT_IN_A_POD and os.path.basename(directory) == "podhooks"]
+
+
+def _refused(problem: str) -> int:
+    print(f"podhooks install: {problem}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
