@@ -1,0 +1,149 @@
+"""A plan as a timeline: what runs when and where, what a failure does, what on_exit sees. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from podhooks import contract
+from podhooks.context import Result
+from podhooks.durations import format_duration
+from podhooks.inject import ObjectReport
+from podhooks.inject.manifests import look_up
+from podhooks.inject.shapes import Json
+from podhooks.plan import Callback, Guarantee, Mode, Plan, Policy
+from podhooks.podobject import mapping, mappings
+from podhooks.value import Value
+
+HEAD, STEP, MUTED = "bold", "cyan", "dim"
+LABEL = 11  # columns of the label in front of each block
+
+
+class Line(Value):
+    """One line, without its line end; `style` is for terminals with colours."""
+
+    text: str
+    style: str = ""
+
+
+def explain(each: ObjectReport, document: Mapping[str, Json]) -> Iterator[Line]:
+    """The timeline of one injected pod of `document`."""
+    plan, spec = each.report.plan, mapping(mapping(look_up(dict(document), each.path)).get("spec"))
+    main = ", ".join(each.report.main)
+    path = ".".join(str(part) for part in each.below) or "the pod itself"
+    yield Line(f"{each.label}  ({path}, {plan.mode.value} mode, main: {main})", HEAD)
+    yield Line("")
+    yield from _before(plan, spec)
+    yield from _main(plan, spec, main)
+    yield from _after(plan, spec)
+    yield from _time(each, plan, spec)
+    if plan.on_exit:
+        yield Line("")
+        yield from _ends(plan, spec)
+    yield Line("")
+
+
+def _before(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
+    inits = list(mappings(spec.get("initContainers")))
+    names = [str(each.get("name")) for each in inits]
+    others = [name for name in names if name not in contract.OUR_CONTAINERS]
+    if contract.RUNTIME_CONTAINER in names:
+        yield _block("prepare", f"init container {contract.RUNTIME_CONTAINER} copies the runtime into the pod")
+    if contract.ON_EXIT_CONTAINER in names:
+        behind = names[names.index(contract.ON_EXIT_CONTAINER) - 1] if names[0] in others else ""
+        place = f" (behind {behind})" if behind else ""
+        yield _block("prepare", f"sidecar {contract.ON_EXIT_CONTAINER} starts{place} and waits for main's end")
+    if others:
+        yield _block("", f"your init containers: {', '.join(others)}")
+    image = next((each.get("image") for each in inits if each.get("name") == contract.ON_START_CONTAINER), "")
+    yield _block(
+        "on_start", f"init container {contract.ON_START_CONTAINER}, in {image or 'an image that is not given'}"
+    )
+    if plan.on_exit:
+        yield _block("", "first checks that every on_exit callback can be found: if not, main never starts")
+    yield from _callbacks(plan.on_start, "main never starts" + (", on_exit runs" if plan.on_exit else ""))
+
+
+def _main(plan: Plan, spec: Mapping[str, Json], main: str) -> Iterator[Line]:
+    yield _block("main", f"{main} runs; {contract.SHARED_DIR} is one directory for on_start, main and on_exit")
+    policy = spec.get("restartPolicy", "Always")
+    if policy == "OnFailure":
+        yield _block("", "a failure isn't its end: the kubelet runs it again (OnFailure), on_exit runs after the last")
+    elif policy == "Always":
+        yield _block("", "it is restarted whenever it ends (Always): its end is the pod's deletion or eviction")
+
+
+def _after(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
+    if not plan.on_exit:
+        yield _block("on_exit", "nothing: no callback is named")
+        return
+    kind = "sidecar" if plan.mode is Mode.NATIVE else "container"
+    images = [*mappings(spec.get("initContainers")), *mappings(spec.get("containers"))]
+    image = next((each.get("image") for each in images if each.get("name") == contract.ON_EXIT_CONTAINER), "")
+    yield _block("on_exit", f"{kind} {contract.ON_EXIT_CONTAINER}, in {image or 'an image that is not given'}")
+    yield from _callbacks(plan.on_exit, "the pod fails too")
+
+
+def _callbacks(callbacks: Sequence[Callback], on_fail: str) -> Iterator[Line]:
+    if not callbacks:
+        yield _block("", "no callback of yours")
+    for number, each in enumerate(callbacks, 1):
+        limits = f"at most {format_duration(each.timeout_seconds)}, {_retries(each.retries)}"
+        when = "" if each.when is None else f", only when {', '.join(_sorted(each.when))}"
+        last = number == len(callbacks)
+        passed = "recorded in the log and the pod's status" + ("" if last else ", the next one runs")
+        effect = on_fail + ("" if last else ", the rest is skipped") if each.policy is Policy.FAIL else passed
+        yield Line(f"{'':{LABEL}}{number}. {each.key}", STEP)
+        yield _block("", f"   {limits}{when}", MUTED)
+        yield _block("", f"   if it fails: {effect}", MUTED)
+
+
+def _time(each: ObjectReport, plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
+    total = int(spec.get("terminationGracePeriodSeconds") or contract.DEFAULT_GRACE_SECONDS)
+    if each.report.grace_seconds is None:
+        yield _block("time", f"grace period {format_duration(total)}, as it is: nothing needs a reserve")
+        return
+    before, after = each.report.grace_seconds
+    own = (
+        f"{format_duration(before)} of yours" if before is not None else f"{contract.DEFAULT_GRACE_SECONDS}s (default)"
+    )
+    reserve = f"{format_duration(plan.reserve_seconds)} reserve for on_exit"
+    yield _block("time", f"grace period {format_duration(after)} = {own} for main + {reserve}")
+    needed = sum(callback.timeout_seconds for callback in plan.on_exit)
+    yield _block("", f"on_exit takes at most {format_duration(needed)} without retries; retries use what is left")
+
+
+def _ends(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
+    """kubelet facts 1-16, in a user's words."""
+    native = plan.mode is Mode.NATIVE
+    latest = f"at the latest {format_duration(plan.reserve_seconds)} before the end of the grace period"
+    deleted = "right after main is dead" if native else latest
+    rescue = "the operator runs what is missing" if plan.guarantee is Guarantee.CLUSTER else "may not run at all"
+    start_failed = "runs in the sidecar" if native else "runs in on-start itself"
+    rows = [
+        ("main succeeds", Result.SUCCEEDED, "right after main's end; exit code 0"),
+        ("main fails", Result.FAILED, "right after main's end; exit code or signal, reason and message"),
+        ("out of memory", Result.OOM_KILLED, "right after main's end; the exit code may be main's own"),
+        ("pod is deleted", Result.DELETED, f"{deleted}; exit code unknown"),
+        ("evicted by API", Result.EVICTED, f"{deleted}; exit code unknown"),
+        ("evicted by node", Result.EVICTED, f"the kubelet leaves no time: {rescue}"),
+        ("deadline", Result.DEADLINE_EXCEEDED, f"{deleted}; a Job's own deadline looks like a deletion"),
+        ("node is lost", Result.NODE_LOST, f"nothing in the pod can run: {rescue}"),
+        ("start fails", Result.START_FAILED, f"{start_failed}; main has never run"),
+    ]
+    yield Line("What on_exit sees, and when it runs", HEAD)
+    for what, result, when in rows:
+        wanted = [each.key for each in plan.on_exit if each.wanted(result)]
+        which = "" if len(wanted) == len(plan.on_exit) else f"; runs {', '.join(wanted) or 'none'}"
+        yield Line(f"  {what:<16} {result.value:<17} {when}{which}")
+
+
+def _block(label: str, text: str, style: str = "") -> Line:
+    return Line(f"  {label:<{LABEL - 2}}{text}", style)
+
+
+def _retries(number: int) -> str:
+    return {0: "no retry", 1: "1 retry"}.get(number, f"{number} retries")
+
+
+def _sorted(when: frozenset[Result]) -> list[str]:
+    return [result.value for result in Result if result in when]
