@@ -33,7 +33,7 @@ def explain(each: ObjectReport, document: Mapping[str, Json]) -> Iterator[Line]:
     yield Line(f"{each.label}  ({path}, {plan.mode.value} mode, main: {main})", HEAD)
     yield Line("")
     yield from _before(plan, spec)
-    yield from _main(plan, spec, main)
+    yield from _main(spec, main)
     yield from _after(plan, spec)
     yield from _time(each, plan, spec)
     if plan.on_exit:
@@ -55,15 +55,13 @@ def _before(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
     if others:
         yield _block("", f"your init containers: {', '.join(others)}")
     image = next((each.get("image") for each in inits if each.get("name") == contract.ON_START_CONTAINER), "")
-    yield _block(
-        "on_start", f"init container {contract.ON_START_CONTAINER}, in {image or 'an image that is not given'}"
-    )
+    yield _block("on_start", f"init container {contract.ON_START_CONTAINER}{_in(image)}")
     if plan.on_exit:
         yield _block("", "first checks that every on_exit callback can be found: if not, main never starts")
     yield from _callbacks(plan.on_start, "main never starts" + (", on_exit runs" if plan.on_exit else ""))
 
 
-def _main(plan: Plan, spec: Mapping[str, Json], main: str) -> Iterator[Line]:
+def _main(spec: Mapping[str, Json], main: str) -> Iterator[Line]:
     yield _block("main", f"{main} runs; {contract.SHARED_DIR} is one directory for on_start, main and on_exit")
     policy = spec.get("restartPolicy", "Always")
     if policy == "OnFailure":
@@ -79,7 +77,7 @@ def _after(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
     kind = "sidecar" if plan.mode is Mode.NATIVE else "container"
     images = [*mappings(spec.get("initContainers")), *mappings(spec.get("containers"))]
     image = next((each.get("image") for each in images if each.get("name") == contract.ON_EXIT_CONTAINER), "")
-    yield _block("on_exit", f"{kind} {contract.ON_EXIT_CONTAINER}, in {image or 'an image that is not given'}")
+    yield _block("on_exit", f"{kind} {contract.ON_EXIT_CONTAINER}{_in(image)}")
     yield from _callbacks(plan.on_exit, "the pod fails too")
 
 
@@ -87,7 +85,7 @@ def _callbacks(callbacks: Sequence[Callback], on_fail: str) -> Iterator[Line]:
     if not callbacks:
         yield _block("", "no callback of yours")
     for number, each in enumerate(callbacks, 1):
-        limits = f"at most {format_duration(each.timeout_seconds)}, {_retries(each.retries)}"
+        limits = f"at most {format_duration(each.timeout_seconds)}{_retries(each.retries)}"
         when = "" if each.when is None else f", only when {', '.join(_sorted(each.when))}"
         last = number == len(callbacks)
         passed = "recorded in the log and the pod's status" + ("" if last else ", the next one runs")
@@ -98,14 +96,12 @@ def _callbacks(callbacks: Sequence[Callback], on_fail: str) -> Iterator[Line]:
 
 
 def _time(each: ObjectReport, plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
-    total = int(spec.get("terminationGracePeriodSeconds") or contract.DEFAULT_GRACE_SECONDS)
+    total = int(spec.get("terminationGracePeriodSeconds", contract.DEFAULT_GRACE_SECONDS))
     if each.report.grace_seconds is None:
         yield _block("time", f"grace period {format_duration(total)}, as it is: nothing needs a reserve")
         return
     before, after = each.report.grace_seconds
-    own = (
-        f"{format_duration(before)} of yours" if before is not None else f"{contract.DEFAULT_GRACE_SECONDS}s (default)"
-    )
+    own = f"{contract.DEFAULT_GRACE_SECONDS}s (default)" if before is None else f"{format_duration(before)} of yours"
     reserve = f"{format_duration(plan.reserve_seconds)} reserve for on_exit"
     yield _block("time", f"grace period {format_duration(after)} = {own} for main + {reserve}")
     needed = sum(callback.timeout_seconds for callback in plan.on_exit)
@@ -119,10 +115,13 @@ def _ends(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
     deleted = "right after main is dead" if native else latest
     rescue = "the operator runs what is missing" if plan.guarantee is Guarantee.CLUSTER else "may not run at all"
     start_failed = "runs in the sidecar" if native else "runs in on-start itself"
-    rows = [
+    ended = [
         ("main succeeds", Result.SUCCEEDED, "right after main's end; exit code 0"),
         ("main fails", Result.FAILED, "right after main's end; exit code or signal, reason and message"),
         ("out of memory", Result.OOM_KILLED, "right after main's end; the exit code may be main's own"),
+    ]
+    rows = [
+        *(ended if spec.get("restartPolicy", "Always") != "Always" else []),
         ("pod is deleted", Result.DELETED, f"{deleted}; exit code unknown"),
         ("evicted by API", Result.EVICTED, f"{deleted}; exit code unknown"),
         ("evicted by node", Result.EVICTED, f"the kubelet leaves no time: {rescue}"),
@@ -141,8 +140,12 @@ def _block(label: str, text: str, style: str = "") -> Line:
     return Line(f"  {label:<{LABEL - 2}}{text}", style)
 
 
+def _in(image: Json) -> str:
+    return f", in {image}" if image else ""
+
+
 def _retries(number: int) -> str:
-    return {0: "no retry", 1: "1 retry"}.get(number, f"{number} retries")
+    return {0: ", no retry", 1: " each time, 1 retry"}.get(number, f" each time, {number} retries")
 
 
 def _sorted(when: frozenset[Result]) -> list[str]:
