@@ -77,8 +77,9 @@ def latest_start(known: Known, deadline: float | None) -> float | None:
         if known.starting:
             return last
         # Main is dead. During a deletion that is all there is to learn; else the API may only lag behind.
-        settled = known.hopeless or is_deleting(known.pod)
-        return min(last, known.term_at if settled else known.term_at + SETTLE_SECONDS)
+        if known.hopeless or is_deleting(known.pod):
+            return min(last, known.term_at)
+        return known.term_at + min(SETTLE_SECONDS, max(last - known.term_at, known.grace_seconds / 10))
     return last
 
 

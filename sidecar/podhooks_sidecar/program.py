@@ -130,8 +130,11 @@ class OnExit(Value):
 
     def linger(self) -> None:
         """Native: end only when the pod does, or the kubelet starts us again as long as another container runs."""
-        native = self.settings.mode is Mode.NATIVE
-        if native and self.wakeup.term_at is None and (not self.watcher.pod or others_run(self.watcher.pod)):
+        if self.settings.mode is not Mode.NATIVE or self.wakeup.term_at is not None:
+            return
+        if not self.watcher.pod:  # a second life that had nothing to wait for
+            self.watcher.refresh(REFRESH_TIMEOUT_SECONDS)
+        if not self.watcher.pod or others_run(self.watcher.pod):
             self.wakeup.sleep(None)
 
 

@@ -127,9 +127,9 @@ class Watcher:
             self._events = None
             if time.monotonic() - self._watching_since < SHORT_WATCH_SECONDS:
                 raise ApiError("the watch ended at once")
-            return
-        self._watching_since = float("-inf")
-        self._take(event)
+        else:
+            self._take(event)
+        self._failures, self._watching_since = 0, float("-inf")
 
     def _take(self, event: Mapping[str, Json]) -> None:
         kind, pod = event.get("type"), mapping(event.get("object"))
@@ -139,7 +139,7 @@ class Watcher:
             self._see(pod, gone=kind == "DELETED")
 
     def _see(self, pod: Mapping[str, Json], *, gone: bool = False) -> None:
-        self._failures, self._hopeless = 0, False
+        self._hopeless = False
         if self._complaint:
             self._complaint = ""
             log.info("the Kubernetes API answers again")

@@ -137,8 +137,11 @@ class TestNormalEnd:
         later = 5.0 + SETTLE_SECONDS
         assert act(at(later, pod=running_pod(), term_at=5.0, grace_seconds=40.0)).exit_info.result is Result.UNKNOWN
 
-    def test_waiting_for_the_event_never_costs_the_reserve(self) -> None:
+    def test_waiting_for_the_event_ends_where_the_reserve_begins(self) -> None:
         assert wait(at(5.0, pod=running_pod(), term_at=5.0, grace_seconds=12.0)).until == pytest.approx(7.0)
+
+    def test_but_a_tenth_of_the_grace_period_is_well_spent_on_the_truth(self) -> None:
+        assert wait(at(5.0, pod=running_pod(), term_at=5.0, grace_seconds=10.0)).until == pytest.approx(6.0)
 
 
 class TestNoAccess:
