@@ -63,9 +63,7 @@ def call(function: Callable[[], object], say: Callable[[str], None]) -> int:
 
 def wait_for(result: object) -> None:
     """An async function's call returns something that still has to run."""
-    import inspect
-
-    if inspect.isawaitable(result):
+    if hasattr(result, "__await__"):
         import asyncio
 
         async def wait() -> None:
@@ -116,14 +114,19 @@ def users_part(trace: TracebackType | None) -> TracebackType | None:
 def leave() -> None:
     """What an interpreter does at its end: wait for threads, run atexit's functions, flush."""
     import atexit
-    import contextlib
 
     if "threading" in sys.modules:
         sys.modules["threading"]._shutdown()
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # the callback closed it
-            stream.flush()
+    flush(sys.stdout)
+    flush(sys.stderr)
+
+
+def flush(stream: object) -> None:
+    try:  # noqa: SIM105  contextlib would be imported for this alone
+        stream.flush()  # type: ignore[attr-defined]
+    except (OSError, ValueError, AttributeError):
+        pass  # the callback closed it
 
 
 def reporter(report: int) -> Callable[[str], None]:

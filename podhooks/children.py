@@ -100,15 +100,26 @@ def grace_seconds(timeout_seconds: float) -> float:
 
 def run(work: Work, watch: Watch, *, mark: bytes, sink: Sink | None = None) -> Ended:
     """Do `work` in a child of its own and tell how it ended. Not to be used by two threads at a time."""
-    try:
-        child = start(work)
-    except OSError as error:
-        return Ended(f"no process could be started for it: {error.strerror}")
+    return finish(start(work), watch, mark=mark, sink=sink)
+
+
+def finish(child: Child | Ended, watch: Watch, *, mark: bytes, sink: Sink | None = None) -> Ended:
+    """Wait for what `start` gave."""
+    if isinstance(child, Ended):
+        return child
     pump = Pump(child, sink or Sink(STDOUT), LineMarker(mark))
     cut_off = wait_for(child, pump, watch)
     ended = child.end(pump)
     pump.sink.flush()
     return ended.replace(cut_off=cut_off)
+
+
+def start(work: Work) -> Child | Ended:
+    """The child at work; how it ended, if it could not even begin."""
+    try:
+        return fork(work)
+    except OSError as error:
+        return Ended(f"no process could be started for it: {error.strerror}")
 
 
 class Child:
@@ -126,7 +137,7 @@ class Child:
         """Kill what it left, read what it said, reap it."""
         seconds = time.monotonic() - self.started
         processes.signal_group(self.pid, signal.SIGKILL)
-        processes.end_leftovers(self.pid, self._variable)
+        processes.end_leftovers(self.pid, self._variable, seconds)
         pump.drain()
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         for descriptor in (self.output, self.report, self.pidfd):
@@ -136,7 +147,7 @@ class Child:
         return Ended(message, pump.report, seconds=seconds)
 
 
-def start(work: Work) -> Child:
+def fork(work: Work) -> Child:
     output, output_end = os.pipe()
     try:
         report, report_end = os.pipe()

@@ -116,8 +116,8 @@ def limit_memory(cgroup_dir: str) -> None:
     limit has to hit before that.
     """
     try:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-            file.write("1000")
+        with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
+            file.write(b"1000")
     except OSError:
         pass  # some sandboxes have no such file
     limit = data_limit(read_cgroup_limit(cgroup_dir), resident_bytes())
@@ -141,7 +141,7 @@ def read_cgroup_limit(cgroup_dir: str) -> int | None:
     """The container's memory limit in bytes, by cgroup v2 or v1; None where there is none or it can't be seen."""
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         try:
-            with open(f"{cgroup_dir}/{name}", encoding="ascii") as file:
+            with open(f"{cgroup_dir}/{name}", "rb") as file:
                 text = file.read().strip()
         except OSError:
             continue
@@ -152,7 +152,7 @@ def read_cgroup_limit(cgroup_dir: str) -> int | None:
 def resident_bytes() -> int:
     """Our own memory: what a fork of us begins with, and what our process 1 keeps."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
+        with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0

@@ -258,8 +258,10 @@ class Record:
         return other + bounded(self.data, limit - len(other))
 
     def _write(self) -> None:
-        self._attempt(replace_file, self._path, self.data.encode())
-        self._attempt(write_in_place, self._termination_log, self.to_message())
+        content = self.data.encode()
+        self._attempt(replace_file, self._path, content)
+        whole = self._beside is None and len(content) <= contract.TERMINATION_MESSAGE_BYTES
+        self._attempt(write_in_place, self._termination_log, content if whole else self.to_message())
 
     def _attempt(self, write: Callable[[str, bytes], None], path: str, content: bytes) -> None:
         try:

@@ -11,15 +11,15 @@ import sys
 from podhooks import children, fresh
 from podhooks.children import CutOff, Watch
 from podhooks.errors import CallbackNotFound
+from podhooks.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from inspect import Parameter
-    from types import ModuleType, TracebackType
+    from types import CodeType, ModuleType, TracebackType
 
+    from podhooks.children import Child, Ended
     from podhooks.context import Json, RunContext
-    from podhooks.output import Sink
     from podhooks.plan import Callback
 
 CHECK_TIMEOUT_SECONDS = 60.0
@@ -59,10 +59,9 @@ def load(call: str) -> Callable[..., object]:
 
 
 def import_module(name: str) -> ModuleType:
-    import importlib
-
     try:
-        return importlib.import_module(name)
+        __import__(name)
+        return sys.modules[name]
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise CallbackNotFound(missing_module(name, error.name)) from error
@@ -152,6 +151,52 @@ def public_names(found: object) -> list[str]:
     return [name for name in dir(found) if not name.startswith("__")]
 
 
+class Parameter(Value):
+    """What calling a function takes. `kind` is inspect's name of it."""
+
+    name: str
+    kind: str
+    required: bool = False
+
+
+FUNCTION = type(is_file)  # types.FunctionType
+VARIABLE = ("VAR_POSITIONAL", "VAR_KEYWORD")
+POSITIONAL = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
+NAMED = ("POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY")
+CO_VARARGS, CO_VARKEYWORDS, CO_GENERATOR, CO_ASYNC_GENERATOR = 0x04, 0x08, 0x20, 0x200  # as in inspect
+
+
+def parameters(function: Callable[..., object]) -> list[Parameter] | None:
+    """None when nobody can tell, as for some functions written in C.
+
+    A plain function's are read from its code: importing `inspect` takes as long as starting an interpreter.
+    """
+    code = getattr(function, "__code__", None)
+    if type(function) is FUNCTION and code is not None and not hasattr(function, "__wrapped__"):
+        return plain_parameters(function, code)
+    import inspect
+
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return [Parameter(p.name, p.kind.name, p.default is p.empty and p.kind.name not in VARIABLE) for p in found]
+
+
+def plain_parameters(function: Callable[..., object], code: CodeType) -> list[Parameter]:
+    only, positional, count = code.co_posonlyargcount, code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+    names = code.co_varnames
+    required = positional - len(getattr(function, "__defaults__", None) or ())
+    found = [Parameter(name, POSITIONAL[n >= only], n < required) for n, name in enumerate(names[:positional])]
+    keywords = getattr(function, "__kwdefaults__", None) or {}
+    found += [Parameter(name, "KEYWORD_ONLY", name not in keywords) for name in names[positional:count]]
+    if code.co_flags & CO_VARARGS:
+        found.append(Parameter(names[count], "VAR_POSITIONAL"))
+    if code.co_flags & CO_VARKEYWORDS:
+        found.append(Parameter("**", "VAR_KEYWORD"))
+    return found
+
+
 def bind(
     function: Callable[..., object], arguments: Mapping[str, Json], context: RunContext | None
 ) -> tuple[list[object], dict[str, object]]:
@@ -160,49 +205,39 @@ def bind(
     The context goes to a parameter named `context`, else to the one positional parameter that must have a value and
     that `arguments` doesn't name.
     """
-    import inspect
-
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    if getattr(getattr(function, "__code__", None), "co_flags", 0) & (CO_GENERATOR | CO_ASYNC_GENERATOR):
         raise CallbackNotFound("it is a generator function, calling it would run nothing of it; take out its `yield`")
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # some of those written in C
+    takes = parameters(function)
+    if takes is None:
         return [], dict(arguments)
-    taker = context_parameter(parameters, arguments)
-    complain_about_arguments(parameters, arguments, taker)
+    taker = context_parameter(takes, arguments)
+    complain_about_arguments(takes, arguments, taker)
     if taker is None:
         return [], dict(arguments)
-    if parameters[taker].kind is inspect.Parameter.POSITIONAL_ONLY:
+    if taker.kind == "POSITIONAL_ONLY":
         return [context], dict(arguments)
-    return [], {taker: context, **arguments}
+    return [], {taker.name: context, **arguments}
 
 
-def context_parameter(parameters: Mapping[str, Parameter], arguments: Mapping[str, Json]) -> str | None:
-    positional = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
-    named = parameters.get("context")
-    if named is not None and "context" not in arguments and named.kind.name in (*positional, "KEYWORD_ONLY"):
-        return "context"
-    for name, parameter in parameters.items():
-        if parameter.kind.name in positional and parameter.default is parameter.empty and name not in arguments:
-            return name
-    return None
+def context_parameter(takes: Sequence[Parameter], arguments: Mapping[str, Json]) -> Parameter | None:
+    free = [each for each in takes if each.name not in arguments and each.kind not in VARIABLE]
+    named = (each for each in free if each.name == "context")
+    needed = (each for each in free if each.required and each.kind in POSITIONAL)
+    return next(named, None) or next(needed, None)
 
 
 def complain_about_arguments(
-    parameters: Mapping[str, Parameter], arguments: Mapping[str, Json], taker: str | None
+    takes: Sequence[Parameter], arguments: Mapping[str, Json], taker: Parameter | None
 ) -> None:
-    variable = ("VAR_POSITIONAL", "VAR_KEYWORD")
-    takes = [name for name, p in parameters.items() if p.kind.name in ("POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY")]
-    if not any(parameter.kind.name == "VAR_KEYWORD" for parameter in parameters.values()):
+    names = [each.name for each in takes if each.kind in NAMED]
+    if all(each.kind != "VAR_KEYWORD" for each in takes):
         for name in arguments:
-            if name not in takes:
-                near = did_you_mean(name, takes) or f"; it takes {', '.join(takes) or 'none'}"
+            if name not in names:
+                near = did_you_mean(name, names) or f"; it takes {', '.join(names) or 'none'}"
                 raise CallbackNotFound(f"it takes no argument {name!r} (given in `with`){near}")
-    for name, parameter in parameters.items():
-        if parameter.kind.name in variable or parameter.default is not parameter.empty:
-            continue
-        if name != taker and name not in arguments:
-            raise CallbackNotFound(f"it needs an argument {name!r}; give it in `with`, or give it a default")
+    for each in takes:
+        if each.required and each is not taker and each.name not in arguments:
+            raise CallbackNotFound(f"it needs an argument {each.name!r}; give it in `with`, or give it a default")
 
 
 def check_command(command: Sequence[str]) -> None:
@@ -232,21 +267,36 @@ def check(callbacks: Sequence[Callback], timeout_seconds: float = CHECK_TIMEOUT_
     return [f"{key}: {cause}" for key, cause in problems(callbacks, Watch(timeout_seconds)).items()]
 
 
-def problems(callbacks: Sequence[Callback], watch: Watch, sink: Sink | None = None) -> dict[str, str]:
+def problems(callbacks: Sequence[Callback], watch: Watch) -> dict[str, str]:
     """By its key, why a callback doesn't resolve here. They are imported in one child, unless one of them ends it."""
-    found: dict[str, str] = {}
-    rest = list(callbacks)
-    while rest:
-        ended = children.run(children.Work("check", report_each(rest)), watch, mark=b"[check] ", sink=sink)
-        if ended.cut_off is CutOff.STOPPED:
-            break
-        answers = ended.report.decode("utf-8", "replace").splitlines()
-        if len(answers) < len(rest):
-            how = f"took more than {watch.timeout_seconds:g} s" if ended.cut_off else "ended the process"
-            answers.append(f"importing it {how}: {ended.message or 'exited with code 0'}")
-        found |= {callback.key: answer for callback, answer in zip(rest, answers, strict=False) if answer}
-        rest = rest[len(answers) :]
-    return found
+    return Check(callbacks, watch).finish()
+
+
+class Check:
+    """Begins when it is made, so that the program can do something else until it wants to know."""
+
+    def __init__(self, callbacks: Sequence[Callback], watch: Watch) -> None:
+        self._rest = list(callbacks)
+        self._watch = watch
+        self._child = self._start()
+
+    def _start(self) -> Child | Ended | None:
+        return children.start(children.Work("check", report_each(self._rest))) if self._rest else None
+
+    def finish(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        while self._child is not None:
+            ended = children.finish(self._child, self._watch, mark=b"[check] ")
+            if ended.cut_off is CutOff.STOPPED:
+                break
+            answers = ended.report.decode("utf-8", "replace").splitlines()
+            if len(answers) < len(self._rest):
+                how = f"took more than {self._watch.timeout_seconds:g} s" if ended.cut_off else "ended the process"
+                answers.append(f"importing it {how}: {ended.message or 'exited with code 0'}")
+            found |= {callback.key: answer for callback, answer in zip(self._rest, answers, strict=False) if answer}
+            self._rest = self._rest[len(answers) :]
+            self._child = self._start()
+        return found
 
 
 def report_each(callbacks: Sequence[Callback]) -> Callable[[int], int]:

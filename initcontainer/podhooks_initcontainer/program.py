@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from podhooks import contract, log, podinfo, record, resolve
-from podhooks.children import Watch, never
+from podhooks import contract, log, podinfo, resolve
+from podhooks.children import Watch
 from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, Result, Status
 from podhooks.errors import PlanError, PodhooksError
 from podhooks.plan import Mode, Policy, Severity, parse
-from podhooks.record import Record
-from podhooks.runner import run_hook
 from podhooks.settings import Settings
 from podhooks.value import Value
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
 
     from podhooks.context import Json, PodInfo, RunContext
     from podhooks.plan import Plan
+    from podhooks.record import Record
     from podhooks_initcontainer.stop import Stop
 
 
@@ -28,7 +27,6 @@ class OnStart(Value):
     environ: Mapping[str, str]
     pod: PodInfo
     plan: Plan
-    record: Record
     stop: Stop
 
     @classmethod
@@ -40,83 +38,83 @@ class OnStart(Value):
         settings = Settings.from_environ(environ)
         pod = podinfo.read(settings.podinfo_dir, environ)
         plan = usable_plan(pod.annotations, settings.termination_log)
-        own = Record.open(Hook.ON_START, settings.shared_dir, settings.termination_log, pod_uid=pod.uid)
-        return cls(settings, environ, pod, plan, own, stop)
+        return cls(settings, environ, pod, plan, stop)
 
     def run(self) -> int:
         """The exit code; main starts only on 0."""
-        broken = self.check_on_exit()
+        check = self.begin_check()
+        record = self.open_record(Hook.ON_START)
+        broken = check.finish()
+        self.report_broken(broken)
         if broken and self.policy is Policy.FAIL:
             text = "; ".join(f"on_exit callback {key}: {cause}" for key, cause in broken.items())
             leave_message(self.settings.termination_log, f"podhooks: {text}")
             self.make_good(ExitInfo(Result.START_FAILED, reason="BrokenOnExit", message=text), broken)
             return contract.EXIT_BAD_INPUT
-        failed = self.run_on_start()
-        self.record.complete()
+        failed = self.run_on_start(record)
+        record.complete()
         if self.stop.requested():  # only the end of the pod sends it: main will not start, however far we came
-            self.make_good(ExitInfo(Result.NEVER_STARTED, message="the pod was told to end while it started"), broken)
-            return contract.EXIT_CALLBACK_FAILED
-        if failed:
-            self.make_good(ExitInfo(Result.START_FAILED, reason="OnStartFailed", message=self.failures()), broken)
-            return contract.EXIT_CALLBACK_FAILED
-        return contract.EXIT_OK
+            end = ExitInfo(Result.NEVER_STARTED, message="the pod was told to end while it started")
+        elif failed:
+            end = ExitInfo(Result.START_FAILED, reason="OnStartFailed", message=first_failure(record))
+        else:
+            return contract.EXIT_OK
+        self.make_good(end, broken, record)
+        return contract.EXIT_CALLBACK_FAILED
+
+    def begin_check(self) -> resolve.Check:
+        """A typo in on_exit is to be known before main has run for hours."""
+        watch = Watch(resolve.CHECK_TIMEOUT_SECONDS, self.deadline, self.stop.requested, self.stop.fd)
+        return resolve.Check(self.plan.on_exit, watch)
+
+    def open_record(self, hook: Hook, beside: Record | None = None) -> Record:
+        from podhooks import runner  # noqa: F401  both are loaded while the check is under way
+        from podhooks.record import Record
+
+        settings = self.settings
+        return Record.open(hook, settings.shared_dir, settings.termination_log, pod_uid=self.pod.uid, beside=beside)
 
     @property
     def policy(self) -> Policy:
         """What a problem before any callback ran does to main."""
         return Policy(self.pod.annotations.get(contract.ON_START_POLICY, "").strip() or Policy.FAIL)
 
-    def check_on_exit(self) -> dict[str, str]:
-        """A typo in on_exit is to be known before main has run for hours. Why, by the callback's key."""
-        watch = Watch(resolve.CHECK_TIMEOUT_SECONDS, self.deadline, self.stop.requested, self.stop.fd)
-        broken = resolve.problems(self.plan.on_exit, watch)
+    def report_broken(self, broken: Mapping[str, str]) -> None:
         say = log.error if self.policy is Policy.FAIL else log.warning
         for key, cause in broken.items():
             say("on_exit callback can't be used", callback=key, cause=cause)
-        return broken
 
-    def run_on_start(self) -> bool:
+    def run_on_start(self, record: Record) -> bool:
         """Whether one with policy `fail` failed."""
+        from podhooks.runner import run_hook
+
         outcome = run_hook(
             self.plan.on_start,
             self.context(Hook.ON_START),
-            self.record,
+            record,
             hook_deadline=self.deadline,
             stop_requested=self.stop.requested,
             wake_fd=self.stop.fd,
         )
         return outcome.failed
 
-    def failures(self) -> str:
-        """The first callback that failed, and why: at on_exit this is what is known of main's end."""
-        bad = (each for each in self.record.data.outcomes if each.status not in (Status.SUCCEEDED, Status.SKIPPED))
-        return next((f"on_start callback {each.name} {each.status.value}: {each.message}" for each in bad), "")
-
-    def make_good(self, end: ExitInfo, broken: Mapping[str, str]) -> None:
+    def make_good(self, end: ExitInfo, broken: Mapping[str, str], beside: Record | None = None) -> None:
         """In classic mode nobody else will run on_exit: its container starts only after us, and only if we succeed."""
+        from podhooks.runner import run_hook
+
         if self.settings.mode is Mode.NATIVE or not self.plan.on_exit:
             return
-        log.info("running on_exit here, because main will not start", result=end.result.value)
-        beside = self.record if self.record.is_complete else None
-        of_exit = Record.open(
-            Hook.ON_EXIT, self.settings.shared_dir, self.settings.termination_log, pod_uid=self.pod.uid, beside=beside
-        )
-        if of_exit.is_complete:
+        record = self.open_record(Hook.ON_EXIT, beside)
+        if record.is_complete:
             return
-        end = of_exit.exit_info or end.replace(container=self.main_container)
-        of_exit.decide(end)
+        log.info("running on_exit here, because main will not start", result=end.result.value)
+        end = record.exit_info or end.replace(container=self.main_container)
+        record.decide(end)
         for key, cause in broken.items():
-            of_exit.finish(CallbackOutcome(key, Status.FAILED, message=cause))
+            record.finish(CallbackOutcome(key, Status.FAILED, message=cause))
         context = self.context(Hook.ON_EXIT, end)
-        run_hook(
-            self.plan.on_exit,
-            context,
-            of_exit,
-            hook_deadline=self.killed_at,
-            stop_requested=never,
-            wake_fd=self.stop.fd,
-        )
-        of_exit.complete()
+        run_hook(self.plan.on_exit, context, record, hook_deadline=self.killed_at, wake_fd=self.stop.fd)
+        record.complete()
 
     def killed_at(self) -> float | None:
         """When the kubelet kills us, once a SIGTERM has come (time.monotonic())."""
@@ -157,10 +155,18 @@ def usable_plan(annotations: Mapping[str, str], termination_log: str) -> Plan:
     return plan
 
 
+def first_failure(record: Record) -> str:
+    """The first callback that failed, and why: at on_exit this is what is known of main's end."""
+    bad = (each for each in record.data.outcomes if each.status not in (Status.SUCCEEDED, Status.SKIPPED))
+    return next((f"on_start callback {each.name} {each.status.value}: {each.message}" for each in bad), "")
+
+
 def leave_message(path: str, text: str) -> None:
     """`text` as the termination message."""
+    from podhooks.record import write_in_place
+
     try:
-        record.write_in_place(path, text.encode("utf-8", "replace")[: contract.TERMINATION_MESSAGE_BYTES])
+        write_in_place(path, text.encode("utf-8", "replace")[: contract.TERMINATION_MESSAGE_BYTES])
     except OSError as error:
         log.warning("the termination message can't be written", path=path, cause=error.strerror)
 
