@@ -154,7 +154,8 @@ def end(process: Process, leader: Process, variable: str) -> bool:
 def belongs(process: Process, leader: Process, variable: str) -> bool:
     if leader.pid in (process.group, process.session) or process.comm == name_for(leader.pid):
         return True
-    return os.fsencode(variable) in read_file(f"/proc/{process.pid}/environ").split(b"\0")
+    # Every environment ends with an empty string: without a variable to look for, everybody would belong.
+    return bool(variable) and os.fsencode(variable) in read_file(f"/proc/{process.pid}/environ").split(b"\0")
 
 
 def reap(process: Process, leader: Process) -> bool:
