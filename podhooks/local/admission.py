@@ -37,13 +37,12 @@ def check_update(kind: ResourceType, old: Json, new: Json) -> None:
 def check_fields(kind: ResourceType, obj: Mapping[str, Any], validation: str) -> list[str]:
     """Warnings about unknown fields, or ApiError 400 for them if `validation` is Strict. Wrong types are always 400.
 
-    Kinds without a table pass unseen.
+    Of kinds without a table only the metadata is looked at.
     """
     if validation not in ("", "Strict", "Warn", "Ignore"):
         raise bad_request(f'Unsupported value: "{validation}": fieldValidation is one of Strict, Warn, Ignore')
-    if kind.kind not in fields():
-        return []
-    findings = list(_object(obj, kind.kind, ""))
+    known = kind.kind in fields()
+    findings = list(_object(obj, kind.kind, "") if known else _value(obj.get("metadata"), "ObjectMeta", "metadata"))
     wrong = [text for unknown, text in findings if not unknown]
     unknown = [text for unknown, text in findings if unknown and validation != "Ignore"]
     title = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
@@ -55,7 +54,7 @@ def check_fields(kind: ResourceType, obj: Mapping[str, Any], validation: str) ->
 
 
 def without_unknown(kind: ResourceType, obj: Json) -> Json:
-    """A copy with the known fields only: what the API stores when unknown ones are let pass."""
+    """A copy with the known fields only, and without nulls: what the API stores when it lets unknown ones pass."""
     known: Json = _pruned(obj, kind.kind) if kind.kind in fields() else obj
     return known
 
@@ -114,7 +113,8 @@ def _pruned(value: Any, expected: str) -> Any:
     members = fields().get(expected)
     if members is None or value is None:
         return value
-    return {key: _pruned(member, members[key]) for key, member in value.items() if key in members}
+    kept = {key: member for key, member in value.items() if key in members and member is not None}
+    return {key: _pruned(member, members[key]) for key, member in kept.items()}
 
 
 def _wrong(value: Any, expected: str, path: str) -> Finding:

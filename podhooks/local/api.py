@@ -5,24 +5,21 @@ What is not supported is refused in words, never ignored: server-side apply, exe
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
+from dataclasses import replace
 from typing import Any, Protocol
 
 from podhooks.local import discovery, openapi
 from podhooks.local.admission import check_fields, check_update, without_unknown
-from podhooks.local.deletion import parse_rfc3339
+from podhooks.local.arguments import check_addressed, choose_container, delete_options, selectors, since_seconds
 from podhooks.local.messages import Reply, Request, Target, dump, locate, reply_json
 from podhooks.local.patches import apply_patch, check_patch_type
 from podhooks.local.problems import ApiError, bad_request, not_found
 from podhooks.local.resources import Json, ResourceType
-from podhooks.local.store import Store, Watch, WatchEvent
-from podhooks.local.tables import partial, table
+from podhooks.local.store import Store, Watch
+from podhooks.local.watchlines import WatchLines, shown, watch_line
 
-BOOKMARK_SECONDS = 60.0
 DEFAULT_WATCH_SECONDS = 1800
-_POLL_SECONDS = 1.0  # how soon a watch notices that its client has left
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _INTERACTIVE = ("exec", "attach", "portforward", "proxy", "ephemeralcontainers", "resize", "scale", "token")
 
@@ -96,19 +93,19 @@ class Api:
         if request.flag("watch"):
             return self._watch(request, target)
         obj = self.store.get(target.kind.plural, target.namespace, target.name)
-        return reply_json(_shown(request, target, [obj], obj["metadata"]["resourceVersion"], obj))
+        return reply_json(shown(request, target, [obj], obj["metadata"]["resourceVersion"], obj))
 
     def _list(self, request: Request, target: Target) -> Reply:
         if request.flag("watch"):
             return self._watch(request, target)
-        kind, (labels, fields) = target.kind, _selectors(request)
+        kind, (labels, fields) = target.kind, selectors(request)
         items, version = self.store.list(kind.plural, target.namespace, labels=labels, fields=fields)
         meta = {"resourceVersion": version}
         whole = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta, "items": items}
-        return reply_json(_shown(request, target, items, version, whole))
+        return reply_json(shown(request, target, items, version, whole))
 
     def _watch(self, request: Request, target: Target) -> Reply:
-        labels, fields = _selectors(request)
+        labels, fields = selectors(request)
         if target.name:
             fields = ",".join(part for part in (fields, f"metadata.name={target.name}") if part)
         initial = request.flag("sendInitialEvents")
@@ -119,10 +116,10 @@ class Api:
         except ApiError as error:
             if error.status != 410:
                 raise
-            return Reply(stream=iter([_line("ERROR", error.to_status())]))
-        return Reply(stream=self._follow(_Lines(request, target, watch, seconds, initial)))
+            return Reply(stream=iter([watch_line("ERROR", error.to_status())]))
+        return Reply(stream=self._follow(WatchLines(request, target, watch, seconds, initial)))
 
-    def _follow(self, lines: _Lines) -> Iterator[bytes]:
+    def _follow(self, lines: WatchLines) -> Iterator[bytes]:
         self._watches.add(lines.watch)
         try:
             yield from lines.events()
@@ -138,7 +135,7 @@ class Api:
     def _log(self, request: Request, target: Target) -> Reply:
         namespace = target.namespace or "default"
         pod = self.store.get("pods", namespace, target.name)
-        container = _choose_container(pod, request.query.get("container", ""))
+        container = choose_container(pod, request.query.get("container", ""))
         if self.logs is None:
             raise ApiError(503, "ServiceUnavailable", "no kubelet is running, so there are no logs")
         stream = self.logs(
@@ -148,7 +145,7 @@ class Api:
             follow=request.flag("follow"),
             previous=request.flag("previous"),
             tail_lines=request.number("tailLines"),
-            since_seconds=_since_seconds(request),
+            since_seconds=since_seconds(request),
             timestamps=request.flag("timestamps"),
             limit_bytes=request.number("limitBytes"),
         )
@@ -161,23 +158,23 @@ class Api:
         if kind.namespaced and target.namespace is None:
             raise _not_allowed(request)
         obj = request.json()
-        _check_addressed(obj, target)
+        check_addressed(obj, target)
+        if "status" in kind.subresources:
+            obj.pop("status", None)
         obj, warnings = _checked(request, kind, obj)
         if target.namespace:
             obj.setdefault("metadata", {})["namespace"] = target.namespace
         made = self.store.create(kind.plural, obj, dry_run=request.dry_run)
         return reply_json(
-            _shown(request, target, [made], made["metadata"].get("resourceVersion", ""), made), 201, warnings
+            shown(request, target, [made], made["metadata"].get("resourceVersion", ""), made), 201, warnings
         )
 
     def _put(self, request: Request, target: Target) -> Reply:
         obj, plural = request.json(), target.kind.plural
-        _check_addressed(obj, target)
-        obj.setdefault("metadata", {}).update({"namespace": target.namespace} if target.namespace else {})
-        warnings: list[str] = []
-        if not target.subresource:
-            obj, warnings = _checked(request, target.kind, obj)
-            check_update(target.kind, self.store.get(plural, target.namespace, target.name), obj)
+        check_addressed(obj, target)
+        obj["metadata"].update({"namespace": target.namespace} if target.namespace else {})
+        old = self.store.get(plural, target.namespace, target.name)
+        obj, warnings = _admitted(request, target, old, obj)
         written = self.store.update(plural, obj, subresource=target.subresource, dry_run=request.dry_run)
         return reply_json(written, warnings=warnings)
 
@@ -187,11 +184,8 @@ class Api:
         for attempts_left in reversed(range(5)):
             old = self.store.get(target.kind.plural, target.namespace, target.name)
             new = apply_patch(request.content_type, old, request.body)
-            _check_addressed(new, target)
-            warnings: list[str] = []
-            if not target.subresource:
-                new, warnings = _checked(request, target.kind, new)
-                check_update(target.kind, old, new)
+            check_addressed(new, target)
+            new, warnings = _admitted(request, target, old, new)
             try:
                 written = self.store.update(
                     target.kind.plural, new, subresource=target.subresource, dry_run=request.dry_run
@@ -202,18 +196,18 @@ class Api:
                     raise
                 continue
             return reply_json(
-                _shown(request, target, [written], written["metadata"]["resourceVersion"], written), 200, warnings
+                shown(request, target, [written], written["metadata"]["resourceVersion"], written), 200, warnings
             )
         raise AssertionError("unreachable")
 
     def _delete(self, request: Request, target: Target) -> Reply:
-        kind, options = target.kind, _delete_options(request)
+        kind, options = target.kind, delete_options(request)
         last = self._remove(target, target.name, options)
         held = kind.plural == "pods" or last["metadata"].get("finalizers") or kind.plural == "namespaces"
         return reply_json(last if held else _success(target, last))
 
     def _delete_collection(self, request: Request, target: Target) -> Reply:
-        kind, options, (labels, fields) = target.kind, _delete_options(request), _selectors(request)
+        kind, options, (labels, fields) = target.kind, delete_options(request), selectors(request)
         if kind.namespaced and target.namespace is None:
             raise _not_allowed(request)
         items, version = self.store.list(kind.plural, target.namespace, labels=labels, fields=fields)
@@ -239,16 +233,17 @@ class Api:
 
     def _evict(self, request: Request, target: Target) -> Reply:
         body = request.json() if request.body else {}
-        options = body.get("deleteOptions") or {}
+        options = delete_options(replace(request, body=dump(body.get("deleteOptions") or {})))
         uid = (options.get("preconditions") or {}).get("uid")
-        if not request.dry_run:
+        if not options.get("dryRun"):
             grace = options.get("gracePeriodSeconds")
             self.store.evict(target.namespace or "default", target.name, grace_seconds=grace, uid=uid)
         return reply_json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
     def _bind(self, request: Request, target: Target) -> Reply:
-        node = (request.json().get("target") or {}).get("name")
-        if not node:
+        bound = request.json().get("target")
+        node = bound.get("name") if isinstance(bound, dict) else None
+        if not node or not isinstance(node, str):
             raise bad_request("a Binding needs target.name, the node")
 
         def bind(pod: Json) -> None:
@@ -258,90 +253,15 @@ class Api:
         return reply_json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
 
-class _Lines:
-    """The lines of one watch, until its time is over or its client has left."""
-
-    def __init__(self, request: Request, target: Target, watch: Watch, seconds: int, initial: bool) -> None:
-        self.request, self.target, self.watch = request, target, watch
-        self.ends = time.monotonic() + seconds
-        self.bookmarks = request.flag("allowWatchBookmarks")
-        self.announce = initial and self.bookmarks
-        self.headers = True
-
-    def events(self) -> Iterator[bytes]:
-        next_bookmark = time.monotonic() + BOOKMARK_SECONDS
-        while not self.watch.closed and not self.request.gone():
-            if self.announce and not self.watch.has_initial:
-                self.announce = False
-                yield self._bookmark({"k8s.io/initial-events-end": "true"})
-            now = time.monotonic()
-            if now >= self.ends:
-                break
-            if event := self.watch.next(min(_POLL_SECONDS, self.ends - now)):
-                yield self._event(event)
-            if self.bookmarks and now >= next_bookmark:
-                next_bookmark = now + BOOKMARK_SECONDS
-                yield self._bookmark({})
-        if self.bookmarks and not self.watch.closed:
-            yield self._bookmark({})
-
-    def _event(self, event: WatchEvent) -> bytes:
-        obj = event.object
-        if event.type != "ERROR":
-            version = obj["metadata"]["resourceVersion"]
-            obj = _shown(self.request, self.target, [obj], version, obj, headers=self.headers)
-            self.headers = False
-        return _line(event.type, obj)
-
-    def _bookmark(self, annotations: Mapping[str, str]) -> bytes:
-        meta: Json = {"resourceVersion": self.watch.resource_version, "creationTimestamp": None}
-        if annotations:
-            meta["annotations"] = dict(annotations)
-        obj: Json = {"kind": self.target.kind.kind, "apiVersion": self.target.kind.api_version, "metadata": meta}
-        if self.request.accepts("Table"):
-            obj = table(self.target.kind.plural, [], self.watch.resource_version, include="None", headers=False)
-            obj["rows"] = [{"cells": [], "object": {"metadata": meta}}] if annotations else []
-        return _line("BOOKMARK", obj)
-
-
-def _line(kind: str, obj: Json) -> bytes:
-    return dump({"type": kind, "object": obj}) + b"\n"
-
-
-def _shown(
-    request: Request, target: Target, items: list[Json], version: str, whole: Json, *, headers: bool = True
-) -> Json:
-    """An object or a list in the form that the client asks for: itself, a table, or its metadata."""
-    if request.accepts("Table"):
-        include = request.query.get("includeObject", "Metadata")
-        return table(target.kind.plural, items, version, include=include, headers=headers)
-    if request.accepts("PartialObjectMetadataList") or request.accepts("PartialObjectMetadata"):
-        if "items" not in whole:
-            return partial(whole)
-        kind = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
-        return {**kind, "metadata": whole["metadata"], "items": [partial(item) for item in items]}
-    return whole
-
-
-def _selectors(request: Request) -> tuple[str, str]:
-    return request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
-
-
-def _delete_options(request: Request) -> Json:
-    """DeleteOptions from the body and the query; the query wins, as on a real server."""
-    options = request.json() if request.body.strip() else {}
-    if (grace := request.number("gracePeriodSeconds")) is not None:
-        options["gracePeriodSeconds"] = grace
-    if policy := request.query.get("propagationPolicy"):
-        options["propagationPolicy"] = policy
-    if request.dry_run:
-        options["dryRun"] = ["All"]
-    if options.get("propagationPolicy") not in (None, "Background", "Foreground", "Orphan"):
-        raise bad_request(f'invalid propagationPolicy "{options["propagationPolicy"]}"')
-    grace = options.get("gracePeriodSeconds")
-    if grace is not None and (not isinstance(grace, int) or grace < 0):
-        raise bad_request("gracePeriodSeconds must be a whole number of seconds, 0 or more")
-    return options
+def _admitted(request: Request, target: Target, old: Json, new: Json) -> tuple[Json, list[str]]:
+    """What an update may write of an object, and the warnings about it."""
+    kind = target.kind
+    if not target.subresource and "status" in kind.subresources:
+        new = {key: value for key, value in new.items() if key != "status"}
+    new, warnings = _checked(request, kind, new)
+    if not target.subresource:
+        check_update(kind, without_unknown(kind, old), new)
+    return new, warnings
 
 
 def _checked(request: Request, kind: ResourceType, obj: Json) -> tuple[Json, list[str]]:
@@ -355,50 +275,6 @@ def _success(target: Target, last: Json) -> Json:
     if target.kind.group:
         details["group"] = target.kind.group
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-
-
-def _check_addressed(obj: Json, target: Target) -> None:
-    """The body must be what the path says. ApiError 400 otherwise."""
-    kind, meta = target.kind, obj.get("metadata")
-    if not isinstance(meta, dict):
-        raise bad_request(f"{kind.kind} without metadata: an object with a name or generateName is expected")
-    if obj.get("kind", kind.kind) != kind.kind or obj.get("apiVersion", kind.api_version) != kind.api_version:
-        given = f"{obj.get('apiVersion')}, Kind={obj.get('kind')}"
-        expected = f"{kind.api_version}, Kind={kind.kind}"
-        raise bad_request(f"the object provided ({given}) does not match the endpoint ({expected})")
-    if target.name and meta.get("name") != target.name:
-        raise bad_request(
-            f"the name of the object ({meta.get('name')}) does not match the name on the URL ({target.name})"
-        )
-    if target.namespace and meta.get("namespace", target.namespace) != target.namespace:
-        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-
-
-def _choose_container(pod: Json, asked: str) -> str:
-    spec, name = pod.get("spec") or {}, pod["metadata"]["name"]
-    mains = [container["name"] for container in spec.get("containers") or []]
-    inits = [container["name"] for container in spec.get("initContainers") or []]
-    if asked and asked not in mains + inits:
-        raise bad_request(f"container {asked} is not valid for pod {name}")
-    if asked:
-        return asked
-    if len(mains) == 1 and not inits:
-        return str(mains[0])
-    choice = f"choose one of: [{' '.join(mains)}]"
-    if inits:
-        choice += f" or one of the init containers: [{' '.join(inits)}]"
-    raise bad_request(f"a container name must be specified for pod {name}, {choice}")
-
-
-def _since_seconds(request: Request) -> int | None:
-    """`sinceSeconds`, or `sinceTime` as seconds before now, at least one."""
-    if not (text := request.query.get("sinceTime")):
-        return request.number("sinceSeconds")
-    try:
-        moment = parse_rfc3339(text)
-    except ValueError as error:
-        raise bad_request(f'invalid sinceTime "{text}": a time such as 2026-11-23T00:00:00Z is expected') from error
-    return max(1, int((datetime.now(timezone.utc) - moment).total_seconds()))
 
 
 def _information(request: Request) -> Reply | None:

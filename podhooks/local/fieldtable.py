@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 
 _TABLE = """
-Pod: apiVersion:s kind:s metadata:ObjectMeta spec:PodSpec status:*
+Pod: apiVersion:s kind:s metadata:ObjectMeta spec:PodSpec status:PodStatus
 ObjectMeta: annotations:{s} creationTimestamp:s deletionGracePeriodSeconds:i deletionTimestamp:s finalizers:[s]
     generateName:s generation:i labels:{s} managedFields:[*] name:s namespace:s ownerReferences:[OwnerReference]
     resourceVersion:s selfLink:s uid:s
@@ -138,7 +138,34 @@ PodCertificateProjection: certificateChainPath:s credentialBundlePath:s keyPath:
 SecretProjection: items:[KeyToPath] name:s optional:b
 ServiceAccountTokenProjection: audience:s expirationSeconds:i path:s
 SecretVolumeSource: defaultMode:i items:[KeyToPath] optional:b secretName:s
-Job: apiVersion:s kind:s metadata:ObjectMeta spec:JobSpec status:*
+PodStatus: allocatedResources:{q} conditions:[PodCondition] containerStatuses:[ContainerStatus]
+    ephemeralContainerStatuses:[ContainerStatus] extendedResourceClaimStatus:PodExtendedResourceClaimStatus
+    hostIP:s hostIPs:[HostIP] initContainerStatuses:[ContainerStatus] message:s
+    nodeAllocatableResourceClaimStatuses:[NodeAllocatableResourceClaimStatus] nominatedNodeName:s
+    observedGeneration:i phase:s podIP:s podIPs:[PodIP] qosClass:s reason:s resize:s
+    resourceClaimStatuses:[PodResourceClaimStatus] resources:ResourceRequirements startTime:s
+PodCondition: lastProbeTime:s lastTransitionTime:s message:s observedGeneration:i reason:s status:s type:s
+ContainerStatus: allocatedResources:{q} allocatedResourcesStatus:[ResourceStatus] containerID:s image:s
+    imageID:s lastState:ContainerState name:s ready:b resources:ResourceRequirements restartCount:i started:b
+    state:ContainerState stopSignal:s user:ContainerUser volumeMounts:[VolumeMountStatus]
+ResourceStatus: name:s resources:[ResourceHealth]
+ResourceHealth: health:s message:s resourceID:s
+ContainerState: running:ContainerStateRunning terminated:ContainerStateTerminated waiting:ContainerStateWaiting
+ContainerStateRunning: startedAt:s
+ContainerStateTerminated: containerID:s exitCode:i finishedAt:s message:s reason:s signal:i startedAt:s
+ContainerStateWaiting: message:s reason:s
+ContainerUser: linux:LinuxContainerUser
+LinuxContainerUser: gid:i supplementalGroups:[i] uid:i
+VolumeMountStatus: mountPath:s name:s readOnly:b recursiveReadOnly:s volumeStatus:VolumeStatus
+VolumeStatus: image:ImageVolumeStatus
+ImageVolumeStatus: imageRef:s
+PodExtendedResourceClaimStatus: requestMappings:[ContainerExtendedResourceRequest] resourceClaimName:s
+ContainerExtendedResourceRequest: containerName:s requestName:s resourceName:s
+HostIP: ip:s
+NodeAllocatableResourceClaimStatus: containers:[s] resourceClaimName:s resources:{q}
+PodIP: ip:s
+PodResourceClaimStatus: name:s resourceClaimName:s
+Job: apiVersion:s kind:s metadata:ObjectMeta spec:JobSpec status:JobStatus
 JobSpec: activeDeadlineSeconds:i backoffLimit:i backoffLimitPerIndex:i completionMode:s completions:i
     managedBy:s manualSelector:b maxFailedIndexes:i parallelism:i podFailurePolicy:PodFailurePolicy
     podReplacementPolicy:s selector:LabelSelector successPolicy:SuccessPolicy suspend:b template:PodTemplateSpec
@@ -151,10 +178,16 @@ PodFailurePolicyOnPodConditionsPattern: status:s type:s
 SuccessPolicy: rules:[SuccessPolicyRule]
 SuccessPolicyRule: succeededCount:i succeededIndexes:s
 PodTemplateSpec: metadata:ObjectMeta spec:PodSpec
-CronJob: apiVersion:s kind:s metadata:ObjectMeta spec:CronJobSpec status:*
+JobStatus: active:i completedIndexes:s completionTime:s conditions:[JobCondition] failed:i failedIndexes:s
+    ready:i startTime:s succeeded:i terminating:i uncountedTerminatedPods:UncountedTerminatedPods
+JobCondition: lastProbeTime:s lastTransitionTime:s message:s reason:s status:s type:s
+UncountedTerminatedPods: failed:[s] succeeded:[s]
+CronJob: apiVersion:s kind:s metadata:ObjectMeta spec:CronJobSpec status:CronJobStatus
 CronJobSpec: concurrencyPolicy:s failedJobsHistoryLimit:i jobTemplate:JobTemplateSpec schedule:s
     startingDeadlineSeconds:i successfulJobsHistoryLimit:i suspend:b timeZone:s
 JobTemplateSpec: metadata:ObjectMeta spec:JobSpec
+CronJobStatus: active:[ObjectReference] lastScheduleTime:s lastSuccessfulTime:s
+ObjectReference: apiVersion:s fieldPath:s kind:s name:s namespace:s resourceVersion:s uid:s
 ConfigMap: apiVersion:s binaryData:{s} data:{s} immutable:b kind:s metadata:ObjectMeta
 Secret: apiVersion:s data:{s} immutable:b kind:s metadata:ObjectMeta stringData:{s} type:s
 """

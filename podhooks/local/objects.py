@@ -74,7 +74,7 @@ def check_unchanged(plural: str, old: Json, given: Mapping[str, Any]) -> None:
 def merged(kind: ResourceType, old: Json, given: Json, subresource: str) -> Json:
     """The stored object after a write of `given` through one door: what that door may not change stays."""
     if subresource == "status":
-        return {**copy(old), "status": given.get("status", {})}
+        return {**copy(old), "status": given.get("status") or {}}
     new = {**given, "kind": old["kind"], "apiVersion": old["apiVersion"]}
     stored, wanted = old["metadata"], given.get("metadata") or {}
     kept = {field: stored[field] for field in (*_NEVER_CHANGED, "resourceVersion") if field in stored}

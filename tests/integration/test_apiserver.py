@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 import trustme
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from podhooks.local.apiserver import Action, ApiServer, Fault
 from podhooks.local.store import ApiError, Json, Store
@@ -764,3 +766,75 @@ def test_all_connections_can_be_dropped(server: ApiServer, client: Client) -> No
         events.read()
     client.connection.close()
     assert client.ask("GET", PODS).status == 200
+
+
+# -- whatever comes
+
+FIELDS = [
+    "metadata",
+    "name",
+    "spec",
+    "status",
+    "labels",
+    "containers",
+    "phase",
+    "conditions",
+    "finalizers",
+    "ownerReferences",
+    "template",
+    "initContainers",
+    "containerStatuses",
+    "state",
+    "op",
+    "path",
+    "$patch",
+    "kind",
+    "uid",
+    "deleteOptions",
+    "preconditions",
+    "target",
+    "generateName",
+    "type",
+    "podIPs",
+]
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 300) | st.sampled_from(["", "a", "Always", "*", "\x00"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(FIELDS),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(body=JSON_VALUES, patch=JSON_VALUES)
+def test_no_body_is_an_internal_error(server: ApiServer, client: Client, body: object, patch: object) -> None:
+    made = {"metadata": {"name": "a"}, "spec": body, "status": body}
+    with contextlib.suppress(ApiError):
+        server.store.create("pods", pod())
+    asked = [
+        client.ask("POST", PODS, made),
+        client.ask("POST", "/apis/batch/v1/namespaces/default/jobs", made),
+        client.ask("POST", CONFIGMAPS, body),
+        client.ask("PUT", f"{PODS}/a/status", made),
+        client.ask("POST", f"{PODS}/a/binding", body),
+        client.ask("POST", f"{PODS}/a/eviction", body),
+    ]
+    patches = (f"application/{kind}+json" for kind in ("json-patch", "merge-patch", "strategic-merge-patch"))
+    asked += [
+        client.ask("PATCH", path, patch, Content_Type=kind)
+        for kind in patches
+        for path in (f"{PODS}/a", f"{PODS}/a/status")
+    ]
+    asked += [
+        client.ask("GET", path, Accept=TABLE) for path in (PODS, "/apis/batch/v1/jobs", f"{PODS}?labelSelector=a")
+    ]
+    asked.append(client.ask("DELETE", f"{PODS}/a", body))
+    assert [answer.json["message"] for answer in asked if answer.status == 500] == []

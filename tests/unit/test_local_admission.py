@@ -21,15 +21,19 @@ def pod(**spec: object) -> Json:
     return {
         "kind": "Pod",
         "apiVersion": "v1",
-        "metadata": {"name": "p", "labels": {"a": "b"}, "creationTimestamp": None},
+        "metadata": {
+            "name": "p",
+            "labels": {"a": "b"},
+        },
         "spec": {"containers": [container], "volumes": [{"name": "v", "emptyDir": {}}], **spec},
-        "status": {"anything": ["goes"]},
+        "status": {"phase": "Running", "containerStatuses": [{"name": "main", "state": {"running": {}}}]},
     }
 
 
 def test_a_good_pod_passes() -> None:
     assert check_fields(POD, pod(), "Strict") == []
     assert without_unknown(POD, pod()) == pod()
+    assert without_unknown(POD, pod(hostname=None, securityContext={"runAsUser": None})) == pod(securityContext={})
 
 
 @pytest.mark.parametrize(
@@ -72,9 +76,11 @@ def test_wrong_types_are_refused_whatever_is_asked(spec: Json, message: str) -> 
         assert error.value.message == f'Pod in version "v1" cannot be handled as a Pod: {message}'
 
 
-def test_kinds_without_a_table_pass() -> None:
-    assert check_fields(RESOURCES["roles"], {"rules": 5}, "Strict") == []
+def test_kinds_without_a_table_need_good_metadata_only() -> None:
+    assert check_fields(RESOURCES["roles"], {"rules": 5, "metadata": {}}, "Strict") == []
     assert without_unknown(RESOURCES["roles"], {"rules": 5}) == {"rules": 5}
+    with pytest.raises(ApiError, match=r"metadata\.labels: an object is expected"):
+        check_fields(RESOURCES["roles"], {"metadata": {"labels": 5}}, "Strict")
 
 
 def test_an_unknown_validation_is_refused() -> None:
