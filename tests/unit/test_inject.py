@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -410,8 +411,15 @@ def test_resources_of_the_annotation_reach_every_container_of_ours() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("100m", "0.1"), ("1Ki", "1024"), ("1.5Gi", "1610612736"), ("2e3", "2000"), ("1E", "1e18"), (3, "3"), ("n", None)]
-    + [("1 Gi", None), (True, None), (None, None), ("", None), ("1KiB", None)],
+    [
+        ("100m", "0.1"),
+        ("1Ki", "1024"),
+        ("1.5Gi", "1610612736"),
+        ("2e3", "2000"),
+        ("1E", "1e18"),
+        (3, "3"),
+        *((wrong, None) for wrong in ("n", "1 Gi", True, None, "", "1KiB")),
+    ],
 )
 def test_quantities(text: object, value: str | None) -> None:
     found = parse_quantity(text)
@@ -725,8 +733,6 @@ def test_unknown_main_says_what_was_meant() -> None:
 
 
 def test_every_code_has_a_severity_and_a_line_in_the_docs() -> None:
-    from pathlib import Path
-
     documented = Path(__file__).parents[2].joinpath("docs", "inject.md").read_text(encoding="utf-8")
     for code, severity in CODES.items():
         assert f"| `{code}` | {severity.value} |" in documented
@@ -734,8 +740,6 @@ def test_every_code_has_a_severity_and_a_line_in_the_docs() -> None:
 
 
 def test_docs_have_the_settings_table() -> None:
-    from pathlib import Path
-
     documented = Path(__file__).parents[2].joinpath("docs", "inject.md").read_text(encoding="utf-8")
     for name in InjectSettings._fields:
         assert f"| `{name}` |" in documented
@@ -750,7 +754,7 @@ def test_kubernetes_versions(text: str, version: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "latest", "1.x", "2"])
 def test_what_is_no_kubernetes_version(text: str) -> None:
-    with pytest.raises(InputError, match="write it like 1.36"):
+    with pytest.raises(InputError, match="write it like"):
         parse_kubernetes_version(text)
 
 
