@@ -30,6 +30,7 @@ COMMANDS = (
     Command("uninject", "podhooks.cli.uninject", "take them out again"),
     Command("validate", "podhooks.cli.validate", "check annotations, offline"),
     Command("explain", "podhooks.cli.explain", "show what runs when, and what a failure does"),
+    Command("run", "podhooks.cli.run", "run a manifest to its end, here or on a cluster"),
 )
 
 EXAMPLES = """\

@@ -1,0 +1,166 @@
+"""Run a manifest to its end: on this machine, or with --context on a cluster.
+
+The file's Pod, Job or CronJob (one Job is made of it) is injected and run, with the ConfigMaps, Secrets and the like
+that are in the file too. What happens is shown as it happens; then how main ended and what became of every callback.
+Everything that was created is deleted afterwards. Without --context nothing but this machine is needed: containers run
+as local processes, so their programs and modules must be here. Modules beside FILE can be imported.
+
+Exit code: main's own (128+n for signal n); 1 if main has none and didn't succeed; 2 for input that can't be used, then
+nothing was started; 124 after --timeout; 130 after Ctrl-C, which deletes the run and lets on_exit finish.
+
+examples:
+  podhooks run job.yaml
+  podhooks run job.yaml -e ROWS=10 --timeout 10m
+  podhooks run job.yaml --context staging -n etl
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from podhooks import contract
+from podhooks.cli.arguments import DEFAULTS
+from podhooks.cli.files import STDIN, read_streams
+from podhooks.cli.reports import finding_lines, judge
+from podhooks.cli.stream import Stream
+from podhooks.durations import parse_duration
+from podhooks.errors import InputError
+from podhooks.inject import Delivery, InjectSettings, inject_object
+from podhooks.run import display as displays
+from podhooks.run.backend import Backend
+from podhooks.run.request import Request, label_of, request, with_variables
+from podhooks.run.session import Options, is_injected, start_clock
+from podhooks.run.session import run as run_session
+from podhooks.value import Value
+
+VARIABLE = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]*")
+
+
+class Prepared(Value):
+    """The request as it was written, and with its pod injected."""
+
+    written: Request
+    injected: Request
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="*", metavar="FILE", help="manifest: a file, a directory, or - for stdin")
+    parser.add_argument("-f", "--filename", action="append", default=[], metavar="FILE", help="the same")
+    parser.add_argument("--only", metavar="KIND/NAME", help="which one to run, if there are several")
+    parser.add_argument("-n", "--namespace", help="for objects that name none")
+    parser.add_argument(
+        "-e", "--env", action="append", default=[], metavar="NAME=VALUE", help="set for main, repeatable"
+    )
+    parser.add_argument("--timeout", metavar="TIME", help="delete the run after this time, like 10m (default: never)")
+    parser.add_argument("--keep", action="store_true", help="delete nothing afterwards; locally: keep volumes and logs")
+    parser.add_argument("--plain", action="store_true", help="plain lines, as they are written into a pipe")
+    parser.add_argument("--no-color", action="store_true", help="no colours (the variable NO_COLOR does the same)")
+    cluster = parser.add_argument_group("on a cluster")
+    cluster.add_argument("--context", metavar="NAME", help="of the kubeconfig")
+    cluster.add_argument("--kubeconfig", metavar="PATH", help="default: $KUBECONFIG, ~/.kube/config")
+    delivery = parser.add_argument_group("how the runtime gets there")
+    delivery.add_argument(
+        "--delivery",
+        choices=[each.value for each in Delivery],
+        help="see podhooks inject -h (default: image on a cluster, installed on this machine)",
+    )
+    delivery.add_argument("--image", default=DEFAULTS.image, help="where it comes from (default: %(default)s)")
+    delivery.add_argument("--pull-policy", choices=["Always", "IfNotPresent", "Never"], help="for that image")
+
+
+def run(args: argparse.Namespace) -> int:
+    elapsed = start_clock()
+    names = [*args.files, *args.filename]
+    if not names:
+        raise InputError("nothing to run: podhooks run FILE (- for stdin)")
+    options = Options(timeout_seconds=parse_duration(args.timeout) if args.timeout else None, keep=args.keep)
+    variables, settings = parse_variables(args.env), settings_from(args)
+    streams = read_streams(names)
+    if print_findings(streams, settings):
+        print("podhooks run: nothing was started", file=sys.stderr)
+        return contract.EXIT_BAD_INPUT
+    _written(streams, args, "default")  # what is wrong with the file is said before anybody is asked
+    backend = connect(args, settings, directory_of(names))
+    try:
+        written = _written(streams, args, backend.namespace)
+        written = written.replace(run=with_variables(written.run, variables))
+        prepared = Prepared(written, written.replace(run=inject_object(written.run, settings)[0]))
+        display = displays.make(plain=args.plain, colours=not args.no_color, elapsed=elapsed)
+        try:
+            introduce(prepared, backend, display)
+            return run_session(prepared.injected, backend, display, elapsed, options)
+        finally:
+            display.close()
+    finally:
+        backend.close()
+
+
+def _written(streams: Sequence[Stream], args: argparse.Namespace, usual_namespace: str) -> Request:
+    documents = [each.value for stream in streams for each in stream.documents]
+    name = ", ".join(stream.name for stream in streams)
+    return request(documents, name, namespace=args.namespace, usual_namespace=usual_namespace, only=args.only)
+
+
+def settings_from(args: argparse.Namespace) -> InjectSettings:
+    usual = Delivery.IMAGE if on_cluster(args) else Delivery.INSTALLED
+    delivery = Delivery(args.delivery) if args.delivery else usual
+    if delivery is Delivery.COPY and not on_cluster(args):
+        raise InputError("--delivery copy needs a cluster (--context): there are no images to copy from here")
+    return DEFAULTS.replace(delivery=delivery, image=args.image, pull_policy=args.pull_policy)
+
+
+def on_cluster(args: argparse.Namespace) -> bool:
+    return args.context is not None or args.kubeconfig is not None
+
+
+def connect(args: argparse.Namespace, settings: InjectSettings, directory: Path) -> Backend:
+    if on_cluster(args):
+        from podhooks.run.cluster import RealCluster
+
+        return RealCluster(args.kubeconfig, args.context)
+    from podhooks.run.stand_in import StandIn
+
+    return StandIn(directory, settings, keep=args.keep)
+
+
+def directory_of(names: Sequence[str]) -> Path:
+    """Where the first file is; where we are for stdin."""
+    first = Path.cwd() if names[0] == STDIN else Path(names[0]).resolve()
+    return first if first.is_dir() else first.parent
+
+
+def parse_variables(given: Sequence[str]) -> Mapping[str, str]:
+    """InputError for what isn't NAME=VALUE."""
+    found = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals or not VARIABLE.fullmatch(name):
+            raise InputError(f"--env {each[:60]!r}: write NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def print_findings(streams: Sequence[Stream], settings: InjectSettings) -> int:
+    """How many are errors."""
+    judged = judge(streams, settings)
+    for one in judged:
+        for line in finding_lines(one):
+            print(line, file=sys.stderr)
+    return sum(len(each.report.errors) for one in judged for each in one.reports)
+
+
+def introduce(prepared: Prepared, backend: Backend, display: displays.Display) -> None:
+    """The first lines: what is run, where, and what to know about it."""
+    injected = prepared.injected
+    display.line([(injected.label, "bold"), (f" in {injected.namespace}, {backend.where}", "")])
+    if others := [label_of(each) for each in injected.companions]:
+        display.line([(f"  with {', '.join(others)}", "dim")])
+    if not is_injected(injected.pod):
+        display.line([("  no podhooks.io annotations ask for callbacks: main runs alone", "yellow")])
+    for line in backend.notices(prepared.written.run, injected.run):
+        display.line([(f"  {line}", "yellow")])
+    display.line([])

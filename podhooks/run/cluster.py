@@ -1,0 +1,296 @@
+"""A run on a real cluster. The official client reads the kubeconfig, logs in and speaks TLS; objects are plain dicts,
+because its models drop fields that they don't know.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from podhooks import contract, errors
+from podhooks.inject.shapes import Json
+from podhooks.local.resources import RESOURCES, ResourceType
+from podhooks.podobject import mapping, mappings, text
+from podhooks.run.backend import Event, Selection
+from podhooks.run.request import Object
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+WATCH_SECONDS = 120  # asked of the server; a connection that is silent for a little longer is dead
+WATCH_MARGIN_SECONDS = 15.0
+LOG_PAUSE_SECONDS = 1.0
+ROWS = {row.kind: row for row in RESOURCES.values()}
+ADVICE = {
+    401: "the cluster doesn't accept these credentials: log in again",
+    403: "ask for the right, or use another --context",
+}
+
+
+class RealCluster:
+    """
+    Args:
+        kubeconfig: its file; None for the usual one ($KUBECONFIG, ~/.kube/config).
+        context: None for the current one.
+
+    Raises:
+        InputError: the kubernetes package isn't installed, or the kubeconfig can't be used.
+    """
+
+    def __init__(self, kubeconfig: str | None, context: str | None) -> None:
+        self._api, chosen = _connect(kubeconfig, context)
+        configuration = self._api.configuration
+        self._host = configuration.host.rstrip("/")
+        self._pool = self._api.rest_client.pool_manager
+        self._closed = threading.Event()
+        self.namespace = text(mapping(chosen.get("context")).get("namespace")) or "default"
+        self.where = f"on {text(chosen.get('name'))} ({self._host})"
+
+    def notices(self, written: Object, injected: Object) -> list[str]:  # noqa: ARG002
+        """Whether on-exit may ask how main ended: without that right, its callbacks hear Unknown."""
+        pod = injected if injected["kind"] == "Pod" else mapping(mapping(injected.get("spec")).get("template"))
+        spec, namespace = mapping(pod.get("spec")), injected["metadata"]["namespace"]
+        names = {each.get("name") for field in ("initContainers", "containers") for each in mappings(spec.get(field))}
+        account = text(spec.get("serviceAccountName")) or "default"
+        if contract.ON_EXIT_CONTAINER not in names or self._may(account, namespace):
+            return []
+        return [
+            f"service account {account} may not get and watch pods in {namespace}, so on_exit won't know how main "
+            "ended: bind it to a Role with these rights (docs/run.md has one)"
+        ]
+
+    def _may(self, account: str, namespace: str) -> bool:
+        """True also where nobody says."""
+        user = f"system:serviceaccount:{namespace}:{account}"
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+        path = f"/apis/authorization.k8s.io/v1/namespaces/{quote(namespace)}/localsubjectaccessreviews"
+        for verb in ("get", "watch"):
+            attributes = {"namespace": namespace, "verb": verb, "resource": "pods"}
+            review = {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "LocalSubjectAccessReview",
+                "metadata": {"namespace": namespace},
+                "spec": {"user": user, "groups": groups, "resourceAttributes": attributes},
+            }
+            try:
+                answer = self._json("POST", path, body=review)
+            except errors.ApiError:
+                return True
+            if not mapping(answer.get("status")).get("allowed"):
+                return False
+        return True
+
+    def create(self, obj: Object, *, dry_run: bool = False) -> Object:
+        query = {"fieldManager": "podhooks", "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
+        return self._json("POST", self._path(obj["kind"], obj["metadata"]["namespace"]), query, obj)
+
+    def read(self, obj: Object) -> Object | None:
+        try:
+            return self._json("GET", self._path_of(obj))
+        except errors.NotFound:
+            return None
+
+    def delete(self, obj: Object, *, grace_seconds: int | None = None) -> None:
+        options: dict[str, Json] = {"propagationPolicy": "Background"}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        if uid := obj["metadata"].get("uid"):
+            options["preconditions"] = {"uid": uid}
+        try:
+            self._json("DELETE", self._path_of(obj), body=options)
+        except errors.NotFound:
+            return
+        except errors.ApiError as error:
+            if error.status != 409:  # another object has the name: ours is gone
+                raise
+
+    def list(self, what: Selection) -> tuple[list[Object], str]:
+        answer = self._json("GET", self._path(what.kind, what.namespace), _selectors(what))
+        kind = {"kind": what.kind, "apiVersion": ROWS[what.kind].api_version}  # items of a list don't say
+        items = [{**kind, **each} for each in mappings(answer.get("items"))]
+        return items, text(mapping(answer.get("metadata")).get("resourceVersion"))
+
+    def watch(self, what: Selection, version: str) -> Iterator[Event]:
+        query = {
+            **_selectors(what),
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        path = self._path(what.kind, what.namespace)
+        for line in self._lines(path, query, WATCH_SECONDS + WATCH_MARGIN_SECONDS):
+            data = mapping(json.loads(line))
+            if data.get("type") == "ERROR":
+                status = mapping(data.get("object"))
+                raise _error(int(status.get("code") or 500), text(status.get("message")))
+            yield Event(text(data.get("type")), dict(mapping(data.get("object"))))
+
+    def logs(self, namespace: str, pod: str, container: str, *, previous: bool = False) -> Iterator[str]:
+        """Goes on where it was when the connection ends before the container does."""
+        path = f"{self._path('Pod', namespace)}/{quote(pod)}/log"
+        query = {"container": container, "timestamps": "true"}
+        query["previous" if previous else "follow"] = "true"
+        before, last = self._run_of(namespace, pod, container), ""
+        while not self._closed.is_set():
+            try:
+                for line in self._lines(path, {**query, **({"sinceTime": last} if last else {})}, None):
+                    stamp, _, words = line.partition(" ")
+                    if stamp > last:
+                        last = stamp
+                        yield words
+            except errors.Unreachable:
+                pass
+            if previous or before is None or self._run_of(namespace, pod, container) != before:
+                return
+            self._closed.wait(LOG_PAUSE_SECONDS)
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _run_of(self, namespace: str, pod: str, container: str) -> str | None:
+        """Which run of a container is under way; None if none is."""
+        try:
+            found = self._json("GET", f"{self._path('Pod', namespace)}/{quote(pod)}")
+        except errors.Unreachable:
+            return "unknown"
+        except errors.ApiError:
+            return None
+        status = mapping(found.get("status"))
+        for field in ("initContainerStatuses", "containerStatuses"):
+            for each in mappings(status.get(field)):
+                if each.get("name") == container and "running" in mapping(each.get("state")):
+                    return text(each.get("containerID"))
+        return None
+
+    def _path(self, kind: str, namespace: str) -> str:
+        row: ResourceType = ROWS[kind]
+        return f"{row.root}/namespaces/{quote(namespace)}/{row.plural}"
+
+    def _path_of(self, obj: Object) -> str:
+        metadata = obj["metadata"]
+        return f"{self._path(obj['kind'], metadata['namespace'])}/{quote(metadata['name'])}"
+
+    def _json(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Json = None) -> Object:
+        with _unreachable(self._host):
+            answer = self._request(method, path, query or {}, body, ANSWER_SECONDS)
+            data = answer.data
+        return dict(mapping(_parsed(data)))
+
+    def _lines(self, path: str, query: Mapping[str, str], timeout_seconds: float | None) -> Iterator[str]:
+        with _unreachable(self._host):
+            answer = self._request("GET", path, query, None, timeout_seconds)
+            try:
+                rest = b""
+                for chunk in answer.stream(65536):
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        yield line.decode("utf-8", "replace")
+                if rest:
+                    yield rest.decode("utf-8", "replace")
+            finally:
+                answer.close()
+
+    def _request(
+        self, method: str, path: str, query: Mapping[str, str], body: Json, timeout_seconds: float | None
+    ) -> Any:
+        import urllib3
+
+        answer = self._pool.request(
+            method,
+            f"{self._host}{path}" + (f"?{urlencode(query)}" if query else ""),
+            body=None if body is None else json.dumps(body).encode(),
+            headers=self._headers(body is not None),
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout_seconds),
+            retries=False,
+            preload_content=False,
+        )
+        if answer.status >= 400:
+            status = mapping(_parsed(answer.data))
+            raise _error(answer.status, text(status.get("message")) or f"HTTP {answer.status}")
+        return answer
+
+    def _headers(self, with_body: bool) -> dict[str, str]:
+        """Asked of the client each time, so that it may renew what expires."""
+        headers = {"Accept": "application/json", **self._api.default_headers}
+        if with_body:
+            headers["Content-Type"] = "application/json"
+        for each in self._api.configuration.auth_settings().values():
+            if each.get("in") == "header" and each.get("value"):
+                headers[each["key"]] = each["value"]
+        return headers
+
+
+class _unreachable:  # noqa: N801  a context manager, named like what it raises
+    """Turns what urllib3 and the client raise while they connect or read into our error."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        import urllib3.exceptions
+
+        if isinstance(error, (urllib3.exceptions.HTTPError, OSError)):
+            raise errors.Unreachable(f"{self._host} can't be reached: {_cause(error)}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, which is the one that says something."""
+    inner: BaseException | None = error
+    while inner is not None and (inner.__cause__ or inner.__context__) is not None:
+        inner = inner.__cause__ or inner.__context__
+    said = inner.strerror if isinstance(inner, OSError) and inner.strerror else str(inner or error)
+    return " ".join(said.split())[:200]
+
+
+def _parsed(data: bytes) -> Json:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+def _error(status: int, message: str) -> errors.ApiError:
+    kinds = {401: errors.Unauthorized, 403: errors.Forbidden, 404: errors.NotFound, 410: errors.Gone}
+    advice = ADVICE.get(status)
+    said = " ".join(message.split())
+    return kinds.get(status, errors.ApiError)(f"{said}: {advice}" if advice else said, status=status)
+
+
+def _selectors(what: Selection) -> dict[str, str]:
+    both = {"labelSelector": what.labels, "fieldSelector": what.fields}
+    return {name: value for name, value in both.items() if value}
+
+
+def _connect(kubeconfig: str | None, context: str | None) -> tuple[Any, Mapping[str, Json]]:
+    """The client, and the chosen entry of the kubeconfig's contexts."""
+    try:
+        from kubernetes import config
+    except ImportError:
+        raise errors.InputError(
+            "a real cluster needs the kubernetes package: pip install 'podhooks[kubernetes]'"
+        ) from None
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # what it warns of comes to us as errors
+    named = kubeconfig or "the kubeconfig"
+    try:
+        contexts, active = config.list_kube_config_contexts(  # type: ignore[no-untyped-call,unused-ignore]
+            config_file=kubeconfig
+        )
+        names = [text(each.get("name")) for each in contexts]
+        if context is not None and context not in names:
+            raise errors.InputError(f"--context {context}: {named} has {', '.join(names) or 'no context'}")
+        chosen = next((each for each in contexts if each.get("name") == context), active)
+        client = config.new_client_from_config(  # type: ignore[no-untyped-call,unused-ignore]
+            config_file=kubeconfig, context=context, persist_config=False
+        )
+        return client, chosen
+    except config.ConfigException as error:
+        raise errors.InputError(f"{named} can't be used: {' '.join(str(error).split())[:200]}") from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise errors.InputError(f"{named} can't be read: {' '.join(str(error).split())[:200]}") from error

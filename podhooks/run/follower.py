@@ -1,0 +1,336 @@
+"""Follows a run until everything of it is over: watches, logs, signals and time come in through one queue."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from podhooks.durations import format_duration
+from podhooks.errors import ApiError
+from podhooks.podobject import Container, mapping, mappings, text, whole
+from podhooks.run.backend import Backend, Event, Selection, follow
+from podhooks.run.display import Display
+from podhooks.run.layout import Line, Prefix, entry_line, name_width, status_line
+from podhooks.run.news import (
+    Entry,
+    Tone,
+    all_containers,
+    is_over,
+    job_is_finished,
+    job_news,
+    name_of,
+    pod_news,
+    role_of,
+    warning_news,
+)
+from podhooks.run.request import Object, label_of
+from podhooks.run.verdict import Stop
+
+STOPS = {signal.SIGINT: Stop.INTERRUPT, signal.SIGTERM: Stop.TERMINATE, signal.SIGHUP: Stop.HANGUP}
+TICK_SECONDS = 1.0
+HELD_TICK_SECONDS = 0.1
+LOG_LAG_SECONDS = 3.0  # how long a container's end waits for the last lines of its log
+
+
+class LogKey(NamedTuple):
+    """One run of one container."""
+
+    uid: str
+    container: str
+    restarts: int
+
+
+class Seen(NamedTuple):
+    """News of an object: of the run itself, of its pods, or a warning about either."""
+
+    what: str
+    event: Event
+
+
+class LogLine(NamedTuple):
+    key: LogKey
+    text: str | None  # None: there will be no more
+
+
+class Order(NamedTuple):
+    stop: Stop
+
+
+class Failure(NamedTuple):
+    """What went wrong with the deletion."""
+
+    message: str
+
+
+Message = Seen | LogLine | Order | Failure
+
+
+class Ending(NamedTuple):
+    """All objects in their last state. `gone` has the uids of pods that came with a DELETED event."""
+
+    run: Object
+    pods: list[Object]
+    gone: frozenset[str]
+    stop: Stop | None
+    forced: bool
+
+
+class Follower:
+    """
+    Args:
+        run: the Pod or Job as the server made it.
+        elapsed: seconds since the beginning, for the lines.
+        timeout_seconds: when to end it ourselves; None for never.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        run: Object,
+        display: Display,
+        elapsed: Callable[[], float],
+        timeout_seconds: float | None,
+    ) -> None:
+        self._backend = backend
+        self._run = run
+        self._run_gone = False
+        self._display = display
+        self._elapsed = elapsed
+        self._timeout_seconds = timeout_seconds
+        self._inbox: SimpleQueue[Message] = SimpleQueue()
+        self._closed = threading.Event()
+        self._pods: dict[str, Object] = {}
+        self._gone: set[str] = set()
+        self._logs: dict[LogKey, bool] = {}  # whether it is still being read
+        self._held: list[tuple[float, LogKey, Entry]] = []
+        self._warned: set[Entry] = set()
+        self._prefix = Prefix(with_pod=_has_many_pods(run))
+        self._stop: Stop | None = None
+        self._forced = False
+
+    def stop(self, why: Stop) -> None:
+        """May be called from a signal handler."""
+        self._inbox.put(Order(why))
+
+    def follow(self) -> Ending:
+        self._start_watching()
+        while not (self._is_over() or self._forced):
+            self._step()
+        until = time.monotonic() + LOG_LAG_SECONDS
+        while any(self._logs.values()) and not self._forced and time.monotonic() < until:
+            self._step()
+        self._release(everything=True)
+        self._closed.set()
+        return Ending(self._run, list(self._pods.values()), frozenset(self._gone), self._stop, self._forced)
+
+    def _step(self) -> None:
+        self._display.status(self._status())
+        with contextlib.suppress(Empty):
+            self._handle(self._inbox.get(timeout=TICK_SECONDS if not self._held else HELD_TICK_SECONDS))
+        self._release()
+        if self._stop is None and self._timeout_seconds is not None and self._elapsed() > self._timeout_seconds:
+            self._end(Stop.TIMEOUT)
+
+    def _handle(self, message: Message) -> None:
+        if isinstance(message, Seen):
+            self._see(message)
+        elif isinstance(message, LogLine):
+            self._hear(message)
+        elif isinstance(message, Order):
+            self._end(message.stop)
+        else:
+            self._say(Entry(message.message, tone=Tone.BAD))
+
+    # -- what is seen -----------------------------------------------------------------------------------------------
+
+    def _see(self, seen: Seen) -> None:
+        event = seen.event
+        if event.type == "TROUBLE":
+            if seen.what != "warning":  # those are a courtesy: whoever may not see events does without
+                self._say(Entry(f"{event.object['message']}; trying again", tone=Tone.BAD))
+        elif seen.what == "warning":
+            self._warn(event.object)
+        elif seen.what == "run":
+            self._see_run(event)
+        elif self._is_ours(event.object):
+            self._see_pod(event)
+
+    def _see_run(self, event: Event) -> None:
+        if event.object["metadata"].get("uid") != self._run["metadata"].get("uid"):
+            return
+        gone = event.type == "DELETED"
+        self._say(*job_news(self._run, event.object, gone=gone))
+        self._run, self._run_gone = event.object, self._run_gone or gone
+
+    def _see_pod(self, event: Event) -> None:
+        pod, gone = event.object, event.type == "DELETED"
+        uid = pod["metadata"]["uid"]
+        before = self._pods.get(uid, {})
+        self._pods[uid] = pod
+        if gone:
+            self._gone.add(uid)
+        if self._run["kind"] == "Pod":
+            self._run, self._run_gone = pod, gone
+        self._widen(pod)
+        for entry in pod_news(before, pod, gone=gone):
+            self._say_in_order(uid, entry)
+        for container in all_containers(pod):
+            self._read_logs(pod, container)
+
+    def _is_ours(self, pod: Object) -> bool:
+        uid = self._run["metadata"].get("uid")
+        owners = mappings(pod["metadata"].get("ownerReferences"))
+        return pod["metadata"].get("uid") == uid or any(each.get("uid") == uid for each in owners)
+
+    def _warn(self, event: Object) -> None:
+        involved = mapping(event.get("involvedObject"))
+        known = {text(self._run["metadata"].get("uid")), *self._pods}
+        for entry in warning_news(event):
+            if involved.get("uid") in known and entry not in self._warned:
+                self._warned.add(entry)
+                self._say(entry)
+
+    def _widen(self, pod: Object) -> None:
+        with_pod = self._prefix.with_pod or len(self._pods) > 1
+        width = max(self._prefix.width, name_width(pod, with_pod=with_pod))
+        self._prefix = Prefix(width, with_pod)
+
+    # -- logs -------------------------------------------------------------------------------------------------------
+
+    def _read_logs(self, pod: Object, container: Container) -> None:
+        uid = pod["metadata"]["uid"]
+        if "running" not in container.state and "terminated" not in container.state:
+            return
+        key = LogKey(uid, container.name, container.restarts)
+        if key in self._logs:
+            return
+        if key.restarts and key._replace(restarts=key.restarts - 1) not in self._logs:
+            self._start_reading(pod, key._replace(restarts=key.restarts - 1), previous=True)
+        self._start_reading(pod, key, previous=False)
+
+    def _start_reading(self, pod: Object, key: LogKey, *, previous: bool) -> None:
+        self._logs[key] = True
+        where = pod["metadata"]["namespace"], pod["metadata"]["name"], key.container
+
+        def read() -> None:
+            try:
+                for line in self._backend.logs(*where, previous=previous):
+                    self._inbox.put(LogLine(key, line))
+            except ApiError:
+                pass  # there is no log: the container's state says why
+            finally:
+                self._inbox.put(LogLine(key, None))
+
+        threading.Thread(target=read, name=f"podhooks-log-{key.container}", daemon=True).start()
+
+    def _hear(self, line: LogLine) -> None:
+        if line.text is None:
+            self._logs[line.key] = False
+            return
+        pod = self._pods[line.key.uid]
+        container = line.key.container
+        self._say(Entry(line.text, name_of(pod), container, role_of(pod, container), log=True))
+
+    def _say_in_order(self, uid: str, entry: Entry) -> None:
+        """News of a container come after the lines that it wrote before: they wait for its log to end."""
+        open_logs = [
+            key for key in self._logs if self._logs[key] and (key.uid, key.container) == (uid, entry.container)
+        ]
+        waits = bool(open_logs) or any(each[1][:2] == (uid, entry.container) for each in self._held)
+        if entry.container and waits:
+            key = open_logs[-1] if open_logs else LogKey(uid, entry.container, -1)
+            self._held.append((time.monotonic() + LOG_LAG_SECONDS, key, entry))
+        else:
+            self._say(entry)
+
+    def _release(self, *, everything: bool = False) -> None:
+        now, kept = time.monotonic(), []
+        for until, key, entry in self._held:
+            if everything or until <= now or not self._logs.get(key, False):
+                self._say(entry)
+            else:
+                kept.append((until, key, entry))
+        self._held = kept
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def _is_over(self) -> bool:
+        if self._run["kind"] == "Job" and not (job_is_finished(self._run) or self._run_gone):
+            return False
+        if self._run["kind"] == "Pod" and not self._pods:
+            return self._run_gone
+        return all(uid in self._gone or is_over(pod) for uid, pod in self._pods.items())
+
+    def _end(self, why: Stop) -> None:
+        if self._stop is not None:
+            self._force()
+            return
+        self._stop = why
+        cause = f"{why.value}: " if why is not Stop.TIMEOUT else f"not over after {self._limit}: "
+        hint = "; press Ctrl-C again to stop at once" if why is Stop.INTERRUPT else ""
+        self._say(Entry(f"{cause}deleting {label_of(self._run)}, on_exit runs{hint}", tone=Tone.BAD))
+        self._delete(self._run)
+
+    @property
+    def _limit(self) -> str:
+        return format_duration(self._timeout_seconds or 0)
+
+    def _force(self) -> None:
+        self._say(Entry("stopping at once: on_exit may not have run to its end", tone=Tone.BAD))
+        self._forced = True
+        try:
+            for uid, pod in self._pods.items():
+                if uid not in self._gone and not is_over(pod):
+                    self._backend.delete({"kind": "Pod", **pod}, grace_seconds=0)
+        except ApiError as error:
+            self._say(Entry(f"a pod can't be deleted: {error}", tone=Tone.BAD))
+
+    def _delete(self, obj: Object) -> None:
+        """In a thread of its own: a server that doesn't answer must not keep a second Ctrl-C waiting."""
+
+        def delete() -> None:
+            try:
+                self._backend.delete(obj)
+            except ApiError as error:
+                self._inbox.put(Failure(f"{label_of(obj)} can't be deleted: {error}"))
+
+        threading.Thread(target=delete, name="podhooks-delete", daemon=True).start()
+
+    # -- wires ------------------------------------------------------------------------------------------------------
+
+    def _start_watching(self) -> None:
+        metadata = self._run["metadata"]
+        name, namespace = metadata["name"], metadata["namespace"]
+        if self._run["kind"] == "Job":
+            self._watch("run", Selection("Job", namespace, fields=f"metadata.name={name}"))
+            self._watch("pod", Selection("Pod", namespace, labels=f"job-name={name}"))
+        else:
+            self._watch("pod", Selection("Pod", namespace, fields=f"metadata.name={name}"))
+        self._watch("warning", Selection("Event", namespace, fields="type=Warning"))
+
+    def _watch(self, what: str, selection: Selection) -> None:
+        def watch() -> None:
+            for event in follow(self._backend, selection, self._closed):
+                self._inbox.put(Seen(what, event))
+
+        threading.Thread(target=watch, name=f"podhooks-watch-{what}", daemon=True).start()
+
+    def _say(self, *entries: Entry) -> None:
+        for each in entries:
+            self._display.line(entry_line(self._elapsed(), each, self._prefix))
+
+    def _status(self) -> Line:
+        live = [pod for uid, pod in self._pods.items() if uid not in self._gone and not is_over(pod)]
+        line = status_line(live) or [("waiting for a pod   ", "dim")]
+        hint = "Ctrl-C deletes the run" if self._stop is None else "on_exit runs, Ctrl-C stops at once"
+        return [*line, (hint, "dim")]
+
+
+def _has_many_pods(run: Object) -> bool:
+    spec = mapping(run.get("spec"))
+    return run["kind"] == "Job" and any((whole(spec.get(name)) or 1) > 1 for name in ("parallelism", "completions"))
