@@ -56,7 +56,7 @@ class Connection(BaseHTTPRequestHandler):
         """A client may leave at any point; that ends its connection and nothing else."""
         try:
             super().handle()
-        except (ConnectionError, ssl.SSLError, TimeoutError, ValueError, OSError) as error:
+        except OSError as error:
             logger.debug("connection ended: %s", error)
             self.close_connection = True
 
@@ -74,7 +74,11 @@ class Connection(BaseHTTPRequestHandler):
         from podhooks.local.apiserver import Recorded
 
         secret, target = split_secret(self.path)
-        path, query = Request.split(target)
+        try:
+            path, query = Request.split(target)
+        except ValueError as error:
+            self.send_error(400, f"malformed URL: {error}")
+            return
         self.api_server.requests.append(Recorded(self.command, path, target.partition("?")[2]))
         watch = query.get("watch", "").lower() in ("1", "true")
         body = self._problem_or_body()

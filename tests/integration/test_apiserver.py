@@ -473,7 +473,12 @@ def test_a_body_of_three_megabytes_is_enough(client: Client) -> None:
 
 
 def test_malformed_http_gets_an_answer(server: ApiServer) -> None:
-    for lines in ("GARBAGE", "GET /x HTTP/9.9", f"POST {PODS} HTTP/1.1\r\nTransfer-Encoding: chunked"):
+    for lines in (
+        "GARBAGE",
+        "GET /x HTTP/9.9",
+        "GET http://[ HTTP/1.1",
+        f"POST {PODS} HTTP/1.1\r\nTransfer-Encoding: chunked",
+    ):
         with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_SECONDS) as connection:
             connection.sendall(f"{lines}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
             connection.shutdown(socket.SHUT_WR)

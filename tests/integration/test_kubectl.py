@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from podhooks.local import Cluster
 from podhooks.local.apiserver import ApiServer
 from podhooks.local.store import Json, Store
 
@@ -428,3 +429,55 @@ def test_nothing_works_without_the_token(kubectl: Kubectl, server: ApiServer, tm
     config = tmp_path / "kubeconfig"
     config.write_text(config.read_text().replace(server.token, "wrong"))
     assert "logged in" in kubectl.refused("get", "pods")
+
+
+REAL_JOB = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {name: train}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      initContainers:
+      - {name: prepare, image: demo, command: [sh, -c, "echo prepared"]}
+      containers:
+      - {name: main, image: demo, command: [sh, -c, "trap 'echo told; exit 0' TERM; echo up; COMMAND"]}
+"""
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Kubectl]:
+    """kubectl with the whole stand-in behind it: the kubelet runs the containers as processes."""
+    with Cluster() as cluster:
+        yield Kubectl(tmp_path, cluster.apiserver)
+
+
+def test_a_job_that_really_runs(real: Kubectl) -> None:
+    real("apply", "-f", "-", stdin=REAL_JOB.replace("COMMAND", "true"))
+    real("wait", "--for=condition=Complete", "job/train", f"--timeout={WAIT_SECONDS}s")
+    assert real("logs", "job/train", "-c", "prepare") == "prepared\n"
+    assert real("logs", "job/train", "-c", "main", "-f") == "up\n"
+    assert columns(real("get", "jobs", "--no-headers"))[0][:3] == ["train", "Complete", "1/1"]
+    assert columns(real("get", "pods", "--no-headers"))[0][1:4] == ["0/1", "Completed", "0"]
+    described = real("describe", "pods", "-l", "job-name=train")
+    assert "Controlled By:  Job/train" in described
+    assert "Started container" in described or "Container started" in described
+    assert "Job completed" in real("describe", "job", "train")
+    real("annotate", "pods", "--all", "a=b")
+    assert "deleted" in real("delete", "job", "train")
+    real("wait", "--for=delete", "pods", "-l", "job-name=train", f"--timeout={WAIT_SECONDS}s")
+    assert real("get", "pods", "-o", "name") == ""
+
+
+def test_a_running_pod_is_told_and_then_gone(real: Kubectl) -> None:
+    real("apply", "-f", "-", stdin=REAL_JOB.replace("COMMAND", "while :; do sleep 0.1; done"))
+    eventually(lambda: real.run("logs", "job/train", "-c", "main").stdout == "up\n")
+    following = real.start("logs", "-f", "job/train", "-c", "main")
+    assert following.stdout
+    assert following.stdout.readline() == "up\n"
+    assert "deleted" in real("delete", "pod", "-l", "job-name=train")
+    assert finish(following) == (0, "told\n")
+    assert real("get", "pods", "-o", "name") == ""
+    assert columns(real("get", "jobs", "--no-headers"))[0][1] == "Failed"
