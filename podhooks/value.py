@@ -32,6 +32,9 @@ class Value:
             cls._fields = tuple(cls.__annotations__)
             cls._public = tuple(name for name in cls._fields if not name.startswith("_"))
             cls.__match_args__ = cls._public
+            for name in cls._fields:  # a function as a default is a value, not a method
+                if isinstance(default := cls.__dict__.get(name), type(dataclass_transform)):
+                    setattr(cls, name, staticmethod(default))
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             cls = type(self)

@@ -2,11 +2,13 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 
 from podhooks.context import CallbackOutcome, ExitInfo, Result, Status
 from podhooks.plan import Callback
+from podhooks.value import Value
 
 
 def test_fields_come_by_position_and_by_name_with_defaults() -> None:
@@ -53,3 +55,11 @@ def test_values_survive_copy_and_pickle() -> None:
 def test_defaults_are_not_shared_between_values() -> None:
     with pytest.raises(TypeError):
         Callback(key="a").arguments["x"] = 1  # type: ignore[index]
+
+
+def test_a_function_as_default_is_a_value_and_no_method() -> None:
+    class Asked(Value):
+        answer: Callable[[], int] = lambda: 42
+
+    assert Asked().answer() == 42
+    assert Asked(lambda: 7).answer() == 7
