@@ -48,9 +48,10 @@ def load(call: str) -> Callable[..., object]:
     """The function that `call` names; raises CallbackNotFound with one line: cause and next step."""
     target, attribute = split_name(call)
     found: object = import_file(target) if is_file(target) else import_module(target)
-    for name in attribute.split("."):
+    names = attribute.split(".")
+    for depth, name in enumerate(names):
         if not hasattr(found, name):
-            owner = target if found is sys.modules.get(target) or is_file(target) else attribute
+            owner = f"{target}:{'.'.join(names[:depth])}".rstrip(":")
             raise CallbackNotFound(f"{owner} has no {name!r}{did_you_mean(name, public_names(found))}")
         found = getattr(found, name)
     if not callable(found):
