@@ -129,6 +129,7 @@ class Sandbox:
             except OSError as problem:
                 os.close(read_end)
                 ours.close()
+                log.close()
                 raise SandboxError("the process that starts containers has ended") from problem
             finally:
                 os.close(write_end)
@@ -137,7 +138,8 @@ class Sandbox:
 
     def stop(self) -> None:
         """Kill every process and wait until all are gone."""
-        self._requests.close()
+        with self._lock:
+            self._requests.close()
         self._reactor.stop()
         try:
             self._launcher.wait(STOP_SECONDS)
@@ -232,16 +234,20 @@ class _Reactor:
 
     def add(self, process: Process) -> None:
         with self._lock:
+            if self._stopping:
+                self._finish(process)
+                return
             self._new.append(process)
-        self._wake()
+            self._wake()
 
     def stop(self) -> None:
         with self._lock:
             self._stopping = True
-        self._wake()
+            self._wake()
         self._thread.join()
 
     def _wake(self) -> None:
+        """Under the lock: after `stop` the pipe is no longer ours."""
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake_write, b".")
 
@@ -283,9 +289,12 @@ class _Reactor:
             return False
         if data:
             process.log.write(data)
-        elif process.output in self._selector.get_map():
+        elif self._is_watched(process.output):
             self._selector.unregister(process.output)
         return bool(data)
+
+    def _is_watched(self, fd: int) -> bool:
+        return fd in (self._selector.get_map() or ())
 
     def _read_control(self, process: Process) -> None:
         try:
@@ -307,11 +316,12 @@ class _Reactor:
             process.on_exit(process, end)
 
     def _finish(self, process: Process) -> None:
-        """All its processes are dead, so what they wrote is in the pipe."""
+        """All its processes are dead (or we stop), so what they wrote is in the pipe."""
+        os.set_blocking(process.output, False)
         while self._read_output(process):
             pass
         for fd in (process.output, process.control.fileno()):
-            if fd in self._selector.get_map():
+            if self._is_watched(fd):
                 self._selector.unregister(fd)
         self._live.pop(process.control.fileno(), None)
         process.log.close()

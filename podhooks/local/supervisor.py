@@ -167,30 +167,27 @@ def _reap(pid: int) -> int | None:
 
 
 def _end_tree() -> None:
-    """Kill what the container left behind. Orphans are our children, for we are their subreaper."""
+    """Kill what the container left behind, generation by generation: orphans become ours, for we are their subreaper.
+
+    Only our own children are killed: until we collect them, nobody else can get their process ids.
+    """
     while True:
-        for child in descendants(os.getpid()):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
+        for child in _children():
+            os.kill(child, signal.SIGKILL)
         try:
             os.wait()
         except ChildProcessError:
             return
 
 
-def descendants(root: int) -> list[int]:
-    """Every process below `root`, by /proc."""
-    children: dict[int, list[int]] = {}
+def _children() -> list[int]:
+    """Process ids of our children, by /proc."""
+    found, parent = [], str(os.getpid()).encode()
     for name in os.listdir("/proc"):
         if name.isdecimal():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
-                parent = int(file.read().rpartition(b")")[2].split()[1])
-                children.setdefault(parent, []).append(int(name))
-    found, todo = [], [root]
-    while todo:
-        below = children.get(todo.pop(), [])
-        found += below
-        todo += below
+                if file.read().rpartition(b")")[2].split()[1] == parent:
+                    found.append(int(name))
     return found
 
 
