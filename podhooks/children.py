@@ -13,7 +13,7 @@ import time
 from enum import Enum
 
 from podhooks import contract, fresh, log, processes
-from podhooks.output import READ_BYTES, LineMarker, Sink
+from podhooks.output import FLUSH_SECONDS, READ_BYTES, LineMarker, Sink
 from podhooks.value import Value
 
 TYPE_CHECKING = False
@@ -110,7 +110,9 @@ def finish(child: Child | Ended, watch: Watch, *, mark: bytes, sink: Sink | None
     pump = Pump(child, sink or Sink(STDOUT), LineMarker(mark))
     cut_off = wait_for(child, pump, watch)
     ended = child.end(pump)
-    pump.sink.flush()
+    deadline = watch.deadline()
+    left = FLUSH_SECONDS if deadline is None else max(deadline - time.monotonic(), 0.0)
+    pump.sink.flush(min(left, FLUSH_SECONDS))
     return ended.replace(cut_off=cut_off)
 
 
@@ -147,7 +149,15 @@ class Child:
         return Ended(message, pump.report, seconds=seconds)
 
 
+def open_standard_descriptors() -> None:
+    """Where one of 0, 1 and 2 is closed, a pipe would get its number, and the child would get the pipe as its own."""
+    while (lowest := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass  # the lowest free number is what `open` gives: it stays open as one of the three
+    os.close(lowest)
+
+
 def fork(work: Work) -> Child:
+    open_standard_descriptors()
     output, output_end = os.pipe()
     try:
         report, report_end = os.pipe()

@@ -101,7 +101,7 @@ class Sink:
         except OSError as error:
             return 0 if error.errno in (errno.EAGAIN, errno.EINTR) else everything  # EPIPE, ENOSPC, EIO, EBADF
 
-    def flush(self, seconds: float = FLUSH_SECONDS) -> None:
+    def flush(self, seconds: float) -> None:
         """Write what waits; after `seconds` without progress the rest is given up."""
         while self.waiting:
             if not self._poller.poll(seconds * 1000):

@@ -6,6 +6,7 @@ import os
 import sys
 
 from podhooks import contract, log
+from podhooks.children import open_standard_descriptors
 from podhooks.errors import PodhooksError
 from podhooks_initcontainer.program import OnStart
 from podhooks_initcontainer.stop import Stop
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given:
         return answer(given[0])
+    open_standard_descriptors()
     stop = Stop()
     stop.install()
     try:

@@ -10,6 +10,7 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
+from podhooks.children import open_standard_descriptors
 from podhooks.context import ExitInfo, Hook, PodInfo, Result, RunContext
 from podhooks.plan import Callback, Policy
 from podhooks.record import Record
@@ -18,6 +19,7 @@ from podhooks.runner import run_hook
 
 def main(text: str) -> None:
     options = json.loads(text)
+    open_standard_descriptors()
     stop: list[int] = []
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
