@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from podhooks.errors import ApiError, Forbidden, Gone
@@ -66,8 +66,10 @@ class Backend(Protocol):
         """Changes after `version`, until the connection ends. Gone: list again."""
         ...
 
-    def logs(self, namespace: str, pod: str, container: str, *, previous: bool = False) -> Iterator[str]:
-        """The lines of a container's present run until it ends, or of the one before."""
+    def logs(
+        self, namespace: str, pod: str, container: str, *, previous: bool, has_ended: Callable[[], bool]
+    ) -> Iterator[str]:
+        """The lines of a container's present run until `has_ended` says so, or of the one before."""
         ...
 
     def close(self) -> None:

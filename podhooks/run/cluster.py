@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -23,6 +24,9 @@ ANSWER_SECONDS = 30.0
 WATCH_SECONDS = 120  # asked of the server; a connection that is silent for a little longer is dead
 WATCH_MARGIN_SECONDS = 15.0
 LOG_PAUSE_SECONDS = 1.0
+LOG_ATTEMPTS = 5  # to get the rest of an ended container's log
+LOG_LAG_SECONDS = 5.0
+LOG_TICK_SECONDS = 0.05
 ROWS = {row.kind: row for row in RESOURCES.values()}
 ADVICE = {
     401: "the cluster doesn't accept these credentials: log in again",
@@ -58,8 +62,9 @@ class RealCluster:
         if contract.ON_EXIT_CONTAINER not in names or self._may(account, namespace):
             return []
         return [
-            f"service account {account} may not get and watch pods in {namespace}, so on_exit won't know how main "
-            "ended: bind it to a Role with these rights (docs/run.md has one)"
+            f"service account {account} may not get and watch pods, so on_exit won't know how main ended. Grant it: "
+            f"kubectl -n {namespace} create role podhooks --verb=get,watch --resource=pods && kubectl -n {namespace} "
+            f"create rolebinding podhooks --role=podhooks --serviceaccount={namespace}:{account}"
         ]
 
     def _may(self, account: str, namespace: str) -> bool:
@@ -129,42 +134,36 @@ class RealCluster:
                 raise _error(int(status.get("code") or 500), text(status.get("message")))
             yield Event(text(data.get("type")), dict(mapping(data.get("object"))))
 
-    def logs(self, namespace: str, pod: str, container: str, *, previous: bool = False) -> Iterator[str]:
+    def logs(
+        self, namespace: str, pod: str, container: str, *, previous: bool, has_ended: Callable[[], bool]
+    ) -> Iterator[str]:
         """Goes on where it was when the connection ends before the container does."""
         path = f"{self._path('Pod', namespace)}/{quote(pod)}/log"
-        query = {"container": container, "timestamps": "true"}
-        query["previous" if previous else "follow"] = "true"
-        before, last = self._run_of(namespace, pod, container), ""
-        while not self._closed.is_set():
+        query = {"container": container, "timestamps": "true", "previous" if previous else "follow": "true"}
+        last, failures = "", 0
+        while not self._closed.is_set() and failures < LOG_ATTEMPTS:
+            known = last
             try:
-                for line in self._lines(path, {**query, **({"sinceTime": last} if last else {})}, None):
-                    stamp, _, words = line.partition(" ")
-                    if stamp > last:
-                        last = stamp
+                for line in self._lines(path, {**query, **({"sinceTime": known} if known else {})}, None):
+                    last, _, words = line.partition(" ")
+                    if last > known:
+                        failures = 0
                         yield words
+                if self._waited_for(has_ended):
+                    return
             except errors.Unreachable:
-                pass
-            if previous or before is None or self._run_of(namespace, pod, container) != before:
-                return
-            self._closed.wait(LOG_PAUSE_SECONDS)
+                failures += 1 if has_ended() else 0
+                self._closed.wait(LOG_PAUSE_SECONDS)
+
+    def _waited_for(self, has_ended: Callable[[], bool]) -> bool:
+        """A log ends a little before the container's state is told; False if it doesn't end at all."""
+        until = time.monotonic() + LOG_LAG_SECONDS
+        while not has_ended() and time.monotonic() < until:
+            self._closed.wait(LOG_TICK_SECONDS)
+        return has_ended()
 
     def close(self) -> None:
         self._closed.set()
-
-    def _run_of(self, namespace: str, pod: str, container: str) -> str | None:
-        """Which run of a container is under way; None if none is."""
-        try:
-            found = self._json("GET", f"{self._path('Pod', namespace)}/{quote(pod)}")
-        except errors.Unreachable:
-            return "unknown"
-        except errors.ApiError:
-            return None
-        status = mapping(found.get("status"))
-        for field in ("initContainerStatuses", "containerStatuses"):
-            for each in mappings(status.get(field)):
-                if each.get("name") == container and "running" in mapping(each.get("state")):
-                    return text(each.get("containerID"))
-        return None
 
     def _path(self, kind: str, namespace: str) -> str:
         row: ResourceType = ROWS[kind]

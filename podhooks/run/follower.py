@@ -12,20 +12,18 @@ from typing import NamedTuple
 
 from podhooks.durations import format_duration
 from podhooks.errors import ApiError
-from podhooks.podobject import Container, mapping, mappings, text, whole
+from podhooks.podobject import mapping, mappings, text, whole
 from podhooks.run.backend import Backend, Event, Selection, follow
 from podhooks.run.display import Display
 from podhooks.run.layout import Line, Prefix, entry_line, name_width, status_line
+from podhooks.run.logbook import LAG_SECONDS, LogBook, LogLine
 from podhooks.run.news import (
     Entry,
     Tone,
-    all_containers,
     is_over,
     job_is_finished,
     job_news,
-    name_of,
     pod_news,
-    role_of,
     warning_news,
 )
 from podhooks.run.request import Object, label_of
@@ -34,15 +32,7 @@ from podhooks.run.verdict import Stop
 STOPS = {signal.SIGINT: Stop.INTERRUPT, signal.SIGTERM: Stop.TERMINATE, signal.SIGHUP: Stop.HANGUP}
 TICK_SECONDS = 1.0
 HELD_TICK_SECONDS = 0.1
-LOG_LAG_SECONDS = 3.0  # how long a container's end waits for the last lines of its log
-
-
-class LogKey(NamedTuple):
-    """One run of one container."""
-
-    uid: str
-    container: str
-    restarts: int
+FORCED_SECONDS = 3.0  # what the forced end of the pods may take
 
 
 class Seen(NamedTuple):
@@ -50,11 +40,6 @@ class Seen(NamedTuple):
 
     what: str
     event: Event
-
-
-class LogLine(NamedTuple):
-    key: LogKey
-    text: str | None  # None: there will be no more
 
 
 class Order(NamedTuple):
@@ -106,12 +91,12 @@ class Follower:
         self._closed = threading.Event()
         self._pods: dict[str, Object] = {}
         self._gone: set[str] = set()
-        self._logs: dict[LogKey, bool] = {}  # whether it is still being read
-        self._held: list[tuple[float, LogKey, Entry]] = []
+        self._logs = LogBook(backend, self._inbox.put, self._say, self._pods)
         self._warned: set[Entry] = set()
         self._prefix = Prefix(with_pod=_has_many_pods(run))
         self._stop: Stop | None = None
         self._forced = False
+        self._give_up_at = float("inf")
 
     def stop(self, why: Stop) -> None:
         """May be called from a signal handler."""
@@ -119,20 +104,20 @@ class Follower:
 
     def follow(self) -> Ending:
         self._start_watching()
-        while not (self._is_over() or self._forced):
+        while not self._is_over() and time.monotonic() < self._give_up_at:
             self._step()
-        until = time.monotonic() + LOG_LAG_SECONDS
-        while any(self._logs.values()) and not self._forced and time.monotonic() < until:
+        until = time.monotonic() + LAG_SECONDS
+        while self._logs.is_reading and time.monotonic() < min(until, self._give_up_at):
             self._step()
-        self._release(everything=True)
+        self._logs.release(everything=True)
         self._closed.set()
         return Ending(self._run, list(self._pods.values()), frozenset(self._gone), self._stop, self._forced)
 
     def _step(self) -> None:
         self._display.status(self._status())
         with contextlib.suppress(Empty):
-            self._handle(self._inbox.get(timeout=TICK_SECONDS if not self._held else HELD_TICK_SECONDS))
-        self._release()
+            self._handle(self._inbox.get(timeout=HELD_TICK_SECONDS if self._logs.is_holding else TICK_SECONDS))
+        self._logs.release()
         if self._stop is None and self._timeout_seconds is not None and self._elapsed() > self._timeout_seconds:
             self._end(Stop.TIMEOUT)
 
@@ -140,7 +125,7 @@ class Follower:
         if isinstance(message, Seen):
             self._see(message)
         elif isinstance(message, LogLine):
-            self._hear(message)
+            self._logs.hear(message)
         elif isinstance(message, Order):
             self._end(message.stop)
         else:
@@ -178,9 +163,8 @@ class Follower:
             self._run, self._run_gone = pod, gone
         self._widen(pod)
         for entry in pod_news(before, pod, gone=gone):
-            self._say_in_order(uid, entry)
-        for container in all_containers(pod):
-            self._read_logs(pod, container)
+            self._logs.news(uid, entry)
+        self._logs.read(pod)
 
     def _is_ours(self, pod: Object) -> bool:
         uid = self._run["metadata"].get("uid")
@@ -200,63 +184,6 @@ class Follower:
         width = max(self._prefix.width, name_width(pod, with_pod=with_pod))
         self._prefix = Prefix(width, with_pod)
 
-    # -- logs -------------------------------------------------------------------------------------------------------
-
-    def _read_logs(self, pod: Object, container: Container) -> None:
-        uid = pod["metadata"]["uid"]
-        if "running" not in container.state and "terminated" not in container.state:
-            return
-        key = LogKey(uid, container.name, container.restarts)
-        if key in self._logs:
-            return
-        if key.restarts and key._replace(restarts=key.restarts - 1) not in self._logs:
-            self._start_reading(pod, key._replace(restarts=key.restarts - 1), previous=True)
-        self._start_reading(pod, key, previous=False)
-
-    def _start_reading(self, pod: Object, key: LogKey, *, previous: bool) -> None:
-        self._logs[key] = True
-        where = pod["metadata"]["namespace"], pod["metadata"]["name"], key.container
-
-        def read() -> None:
-            try:
-                for line in self._backend.logs(*where, previous=previous):
-                    self._inbox.put(LogLine(key, line))
-            except ApiError:
-                pass  # there is no log: the container's state says why
-            finally:
-                self._inbox.put(LogLine(key, None))
-
-        threading.Thread(target=read, name=f"podhooks-log-{key.container}", daemon=True).start()
-
-    def _hear(self, line: LogLine) -> None:
-        if line.text is None:
-            self._logs[line.key] = False
-            return
-        pod = self._pods[line.key.uid]
-        container = line.key.container
-        self._say(Entry(line.text, name_of(pod), container, role_of(pod, container), log=True))
-
-    def _say_in_order(self, uid: str, entry: Entry) -> None:
-        """News of a container come after the lines that it wrote before: they wait for its log to end."""
-        open_logs = [
-            key for key in self._logs if self._logs[key] and (key.uid, key.container) == (uid, entry.container)
-        ]
-        waits = bool(open_logs) or any(each[1][:2] == (uid, entry.container) for each in self._held)
-        if entry.container and waits:
-            key = open_logs[-1] if open_logs else LogKey(uid, entry.container, -1)
-            self._held.append((time.monotonic() + LOG_LAG_SECONDS, key, entry))
-        else:
-            self._say(entry)
-
-    def _release(self, *, everything: bool = False) -> None:
-        now, kept = time.monotonic(), []
-        for until, key, entry in self._held:
-            if everything or until <= now or not self._logs.get(key, False):
-                self._say(entry)
-            else:
-                kept.append((until, key, entry))
-        self._held = kept
-
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _is_over(self) -> bool:
@@ -268,7 +195,7 @@ class Follower:
 
     def _end(self, why: Stop) -> None:
         if self._stop is not None:
-            self._force()
+            self._force(why)
             return
         self._stop = why
         cause = f"{why.value}: " if why is not Stop.TIMEOUT else f"not over after {self._limit}: "
@@ -280,22 +207,24 @@ class Follower:
     def _limit(self) -> str:
         return format_duration(self._timeout_seconds or 0)
 
-    def _force(self) -> None:
-        self._say(Entry("stopping at once: on_exit may not have run to its end", tone=Tone.BAD))
+    def _force(self, why: Stop) -> None:
+        """The second order: the pods go at once. The third: so do we."""
+        if self._forced:
+            self._give_up_at = time.monotonic()
+            return
         self._forced = True
-        try:
-            for uid, pod in self._pods.items():
-                if uid not in self._gone and not is_over(pod):
-                    self._backend.delete({"kind": "Pod", **pod}, grace_seconds=0)
-        except ApiError as error:
-            self._say(Entry(f"a pod can't be deleted: {error}", tone=Tone.BAD))
+        self._give_up_at = time.monotonic() + FORCED_SECONDS
+        self._say(Entry(f"{why.value} again: stopping at once, on_exit may not come to its end", tone=Tone.BAD))
+        for uid, pod in self._pods.items():
+            if uid not in self._gone and not is_over(pod):
+                self._delete({**pod, "kind": "Pod"}, grace_seconds=0)
 
-    def _delete(self, obj: Object) -> None:
+    def _delete(self, obj: Object, *, grace_seconds: int | None = None) -> None:
         """In a thread of its own: a server that doesn't answer must not keep a second Ctrl-C waiting."""
 
         def delete() -> None:
             try:
-                self._backend.delete(obj)
+                self._backend.delete(obj, grace_seconds=grace_seconds)
             except ApiError as error:
                 self._inbox.put(Failure(f"{label_of(obj)} can't be deleted: {error}"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from podhooks import errors, install
@@ -97,7 +97,15 @@ class StandIn:
                 raise errors.Gone(str(event.object.get("message")), status=410)
             yield Event(event.type, event.object)
 
-    def logs(self, namespace: str, pod: str, container: str, *, previous: bool = False) -> Iterator[str]:
+    def logs(  # has_ended isn't needed: a log that is followed ends with its container
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        previous: bool,
+        has_ended: Callable[[], bool],  # noqa: ARG002
+    ) -> Iterator[str]:
         with _errors():
             lines = self._cluster.logs(namespace, pod, container, follow=not previous, previous=previous)
             for line in lines:
