@@ -124,7 +124,6 @@ class Api:
         try:
             yield from lines.events()
         finally:
-            lines.watch.close()
             self._watches.discard(lines.watch)
 
     def end_watches(self) -> None:

@@ -10,7 +10,7 @@ import ssl
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +301,37 @@ def test_concurrent_patches_without_a_version_all_land(server: ApiServer, client
     assert len(client.get(f"{CONFIGMAPS}/c")["data"]) == 6
 
 
+class RacingStore(Store):
+    """Somebody else is always faster: each of the first `races` updates finds a newer version."""
+
+    races = 0
+
+    def update(self, plural: str, obj: Mapping[str, Any], *, subresource: str = "", dry_run: bool = False) -> Json:
+        if self.races:
+            self.races -= 1
+            self.mutate(plural, "default", obj["metadata"]["name"], self._step, subresource="")
+        return super().update(plural, obj, subresource=subresource, dry_run=dry_run)
+
+    def _step(self, obj: Json) -> None:
+        obj["data"]["race"] = str(self.races)
+
+
+@pytest.mark.parametrize(("races", "status"), [(0, 200), (4, 200), (5, 409)])
+def test_a_patch_is_tried_again_when_somebody_was_faster(races: int, status: int) -> None:
+    store = RacingStore()
+    store.create("configmaps", configmap())
+    store.races = races
+    with ApiServer(store, token=TOKEN) as server:
+        client = Client(server.port)
+        patch = client.ask(
+            "PATCH", f"{CONFIGMAPS}/c", {"data": {"k": "w"}}, Content_Type="application/merge-patch+json"
+        )
+        client.connection.close()
+    assert patch.status == status
+    assert (store.get("configmaps", "default", "c")["data"]["k"] == "w") is (status == 200)
+    store.close()
+
+
 def test_what_can_not_be_changed_is_refused(client: Client) -> None:
     made = client.post(PODS, pod())
     made["spec"]["containers"][0]["command"] = ["other"]
@@ -448,7 +479,7 @@ def test_bodies_that_are_no_pods(client: Client, body: bytes, problem: tuple[int
 
 def test_what_is_not_supported_says_what_to_do(client: Client) -> None:
     client.post(PODS, pod())
-    applied = client.ask("PATCH", f"{PODS}/a", b"{}", Content_Type="application/apply-patch+yaml")
+    applied = client.ask("PATCH", f"{PODS}/none", b"{}", Content_Type="application/apply-patch+yaml")
     assert applied.problem == (415, "UnsupportedMediaType")
     assert "without --server-side" in applied.json["message"]
     protobuf = client.ask("POST", PODS, b"k8s\x00", Content_Type="application/vnd.kubernetes.protobuf")

@@ -138,13 +138,14 @@ def test_defaulters_fill_in_and_refuse(store: Store) -> None:
 
 
 def test_what_is_handed_out_is_a_copy(store: Store) -> None:
+    before = store.resource_version
     store.create("pods", pod())
     for handed_out in (store.get("pods", "default", "a"), store.list("pods")[0][0]):
         handed_out["spec"]["containers"].clear()
-    watch = store.watch("pods")
-    event = watch.next(1)
-    assert event
-    event.object["spec"]["containers"].clear()
+    for watch in (store.watch("pods"), store.watch("pods", since=before)):
+        event = watch.next(1)
+        assert event
+        event.object["spec"]["containers"].clear()
     assert store.get("pods", "default", "a")["spec"]["containers"] == [{"name": "main"}]
 
 
@@ -408,6 +409,15 @@ def test_foreground_deletion_keeps_the_owner_until_the_pods_are_gone(store: Stor
 def test_orphaned_pods_stay(store: Store) -> None:
     assert owned_pod(store, "Orphan") == [("DELETED", "j", None), ("MODIFIED", "p", None)]
     assert "ownerReferences" not in store.get("pods", "default", "p")["metadata"]
+
+
+def test_what_has_another_owner_stays(store: Store) -> None:
+    jobs = [store.create("jobs", {"metadata": {"name": name}, "spec": {}})["metadata"] for name in ("i", "j")]
+    store.create("pods", pod(ownerReferences=[{"kind": "Job", "name": job["name"], "uid": job["uid"]} for job in jobs]))
+    store.delete("jobs", "default", "i")
+    assert len(store.list("pods")[0]) == 1
+    store.delete("jobs", "default", "j")
+    assert store.list("pods")[0] == []
 
 
 def test_a_namespace_goes_with_its_last_object(store: Store) -> None:
