@@ -59,7 +59,8 @@ class Splicer:
         for start, stop, replacement in sorted(self.edits, key=lambda edit: edit[0]):
             parts += [self.text[position:start], replacement]
             position = stop
-        return "".join([*parts, self.text[position:]])
+        text = "".join([*parts, self.text[position:]])
+        return text if self.text.endswith("\n") else text.removesuffix(self.newline)
 
     def _mapping(self, node: Node, old: Mapping[str, Json], new: Mapping[str, Json]) -> None:
         self._own(node)
@@ -175,10 +176,7 @@ class Splicer:
         return len(self.text) if found < 0 else found + 1
 
     def _remove_lines(self, start: int, end: int) -> None:
-        stop = self._line_end(end)
-        if stop == len(self.text) and not self.text.endswith("\n") and start:
-            start -= len(self.newline)
-        self.edits.append((start, stop, ""))
+        self.edits.append((start, self._line_end(end), ""))
 
     def _insert_lines(self, after: int, lines: Sequence[str], column: int) -> None:
         """Behind the line in which `after` is."""

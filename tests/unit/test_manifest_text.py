@@ -95,7 +95,7 @@ def manifests(draw: st.DrawFn) -> tuple[str, bool]:
 
 
 @given(manifests())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_injecting_adds_lines_and_uninjecting_takes_exactly_those_out(manifest: tuple[str, bool]) -> None:
     text, exact = manifest
     stream = parse(text, "t")
@@ -104,12 +104,13 @@ def test_injecting_adds_lines_and_uninjecting_takes_exactly_those_out(manifest: 
     assert [each.value for each in parse(changed, "t").documents] == values
     again = parse(changed, "t")
     back = again.rewritten([uninject_object(each.value)[0] for each in again.documents])
-    if exact and "terminationGracePeriodSeconds: " not in text:
+    if exact:
+        assert back == text
         left = changed
         for line in text.splitlines():
-            assert line in left
-            left = left[left.index(line) + len(line) :]
-        assert back == text
+            if "terminationGracePeriodSeconds: " not in line:
+                assert line in left
+                left = left[left.index(line) + len(line) :]
     assert [each.value for each in parse(back, "t").documents] == [each.value for each in stream.documents]
 
 
