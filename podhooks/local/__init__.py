@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from podhooks.local.cluster import Cluster
     from podhooks.local.jobs import job_from_cronjob
-    from podhooks.local.notices import notices
+    from podhooks.local.limitations import notices
 
 __all__ = ["Cluster", "job_from_cronjob", "notices"]
 
-_HOMES = {"Cluster": "cluster", "job_from_cronjob": "jobs", "notices": "notices"}
+_HOMES = {"Cluster": "cluster", "job_from_cronjob": "jobs", "notices": "limitations"}
 
 
 def __getattr__(name: str) -> Any:

@@ -16,8 +16,8 @@ from podhooks.local.defaults import default_job, default_pod
 from podhooks.local.events import Recorder
 from podhooks.local.jobs import JobController
 from podhooks.local.kubelet import Kubelet
+from podhooks.local.limitations import notices
 from podhooks.local.node import Node, base_environment
-from podhooks.local.notices import notices
 from podhooks.local.runtime_image import runtime_image
 from podhooks.local.sandbox import Sandbox
 from podhooks.local.store import Store

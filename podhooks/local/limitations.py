@@ -21,6 +21,11 @@ _POD_FIELDS = {
     "ephemeralContainers": "ephemeral containers are not started",
     "shareProcessNamespace": "containers don't share a PID namespace",
     "setHostnameAsFQDN": "the machine keeps its host name",
+    "hostNetwork": "every pod is on this machine's network",
+    "hostPID": "containers don't see the machine's processes where PID namespaces are used",
+    "hostIPC": "every pod shares this machine's IPC",
+    "hostUsers": "users stay those of the user who runs this",
+    "schedulingGates": "nobody removes them, the pod waits until you do",
 }
 _CONTAINER_FIELDS = {
     "livenessProbe": "probes are not run: a container is alive as long as it runs",
@@ -50,8 +55,6 @@ def _lines(spec: Mapping[str, Any]) -> Iterator[str]:
     for field, why in _POD_FIELDS.items():
         if spec.get(field):
             yield f"{field}: {why}"
-    if not spec.get("hostNetwork") and spec.get("hostNetwork") is not None:
-        yield "hostNetwork: every pod is on this machine's network"
     if spec.get("securityContext"):
         yield f"securityContext: {_SECURITY_IGNORED}"
     for volume in spec.get("volumes") or ():
