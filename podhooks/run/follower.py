@@ -10,9 +10,10 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+from podhooks.contract import ON_EXIT_CONTAINER
 from podhooks.durations import format_duration
 from podhooks.errors import ApiError
-from podhooks.podobject import mapping, mappings, text, whole
+from podhooks.podobject import is_deleting, mapping, mappings, phase, text, whole
 from podhooks.run.backend import Backend, Event, Selection, follow
 from podhooks.run.display import Display
 from podhooks.run.layout import Line, Prefix, entry_line, name_width, status_line
@@ -20,15 +21,18 @@ from podhooks.run.logbook import LAG_SECONDS, LogBook, LogLine
 from podhooks.run.news import (
     Entry,
     Tone,
+    all_containers,
     is_over,
     job_is_finished,
     job_news,
+    obstacle,
     pod_news,
     warning_news,
 )
 from podhooks.run.request import Object, label_of
 from podhooks.run.verdict import Stop
 
+OBSTACLES = ("FailedMount", "FailedAttachVolume", "FailedCreate", "FailedCreatePodSandBox")  # what only events tell
 STOPS = {signal.SIGINT: Stop.INTERRUPT, signal.SIGTERM: Stop.TERMINATE, signal.SIGHUP: Stop.HANGUP}
 TICK_SECONDS = 1.0
 HELD_TICK_SECONDS = 0.1
@@ -56,13 +60,17 @@ Message = Seen | LogLine | Order | Failure
 
 
 class Ending(NamedTuple):
-    """All objects in their last state. `gone` has the uids of pods that came with a DELETED event."""
+    """All objects in their last state. `gone` has the uids of pods that came with a DELETED event.
+
+    `obstacle` is what kept a pod from starting when that was last said: its last state doesn't tell any more.
+    """
 
     run: Object
     pods: list[Object]
     gone: frozenset[str]
     stop: Stop | None
     forced: bool
+    obstacle: str
 
 
 class Follower:
@@ -97,6 +105,7 @@ class Follower:
         self._stop: Stop | None = None
         self._forced = False
         self._give_up_at = float("inf")
+        self._obstacle = ""
 
     def stop(self, why: Stop) -> None:
         """May be called from a signal handler."""
@@ -111,7 +120,8 @@ class Follower:
             self._step()
         self._logs.release(everything=True)
         self._closed.set()
-        return Ending(self._run, list(self._pods.values()), frozenset(self._gone), self._stop, self._forced)
+        gone = frozenset(self._gone)
+        return Ending(self._run, list(self._pods.values()), gone, self._stop, self._forced, self._obstacle)
 
     def _step(self) -> None:
         self._display.status(self._status())
@@ -162,6 +172,8 @@ class Follower:
         if self._run["kind"] == "Pod":
             self._run, self._run_gone = pod, gone
         self._widen(pod)
+        if not is_deleting(pod):
+            self._obstacle = obstacle(pod) or (self._obstacle if phase(pod) == "Pending" else "")
         for entry in pod_news(before, pod, gone=gone):
             self._logs.news(uid, entry)
         self._logs.read(pod)
@@ -178,6 +190,8 @@ class Follower:
             if involved.get("uid") in known and entry not in self._warned:
                 self._warned.add(entry)
                 self._say(entry)
+                if entry.text.startswith(OBSTACLES):
+                    self._obstacle = entry.text
 
     def _widen(self, pod: Object) -> None:
         with_pod = self._prefix.with_pod or len(self._pods) > 1
@@ -200,8 +214,13 @@ class Follower:
         self._stop = why
         cause = f"{why.value}: " if why is not Stop.TIMEOUT else f"not over after {self._limit}: "
         hint = "; press Ctrl-C again to stop at once" if why is Stop.INTERRUPT else ""
-        self._say(Entry(f"{cause}deleting {label_of(self._run)}, on_exit runs{hint}", tone=Tone.BAD))
+        consequence = ", on_exit runs" if self._may_on_exit_run() else ""
+        self._say(Entry(f"{cause}deleting {label_of(self._run)}{consequence}{hint}", tone=Tone.BAD))
         self._delete(self._run)
+
+    def _may_on_exit_run(self) -> bool:
+        everyone = [each for pod in self._pods.values() if not is_over(pod) for each in all_containers(pod)]
+        return any(each.name == ON_EXIT_CONTAINER and "running" in each.state for each in everyone)
 
     @property
     def _limit(self) -> str:

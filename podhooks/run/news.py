@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 
 from podhooks import contract
@@ -26,7 +26,9 @@ from podhooks.value import Value
 
 SIGNALS = {2: "SIGINT", 6: "SIGABRT", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
 USUAL_WAITS = frozenset({"", "ContainerCreating", "PodInitializing"})
-SAID_BY_STATES = frozenset({"BackOff", "Failed", "FailedScheduling", "BackoffLimitExceeded", "DeadlineExceeded"})
+SAID_BY_STATES = frozenset(
+    {"BackOff", "Failed", "ErrImageNeverPull", "FailedScheduling", "BackoffLimitExceeded", "DeadlineExceeded"}
+)
 """Reasons of events that repeat what the objects' own states say."""
 
 
@@ -72,7 +74,8 @@ def pod_news(before: Mapping[str, Json], after: Mapping[str, Json], *, gone: boo
     for each in all_containers(after):
         yield from _container_news(earlier.get(each.name, Container(each.name)), each, name, role_of(after, each.name))
     if gone and not is_over(after):
-        yield Entry("is gone, before all of its containers had ended", name, tone=Tone.BAD)
+        running = [each.name for each in all_containers(after) if "running" in each.state]
+        yield Entry(f"is gone{f', while {_and(running)} still ran' if running else ''}", name, tone=Tone.BAD)
 
 
 def job_news(before: Mapping[str, Json], after: Mapping[str, Json], *, gone: bool = False) -> Iterator[Entry]:
@@ -146,7 +149,7 @@ def ended_text(end: Mapping[str, Json]) -> str:
     """`state.terminated` as a sentence."""
     reason, code = text(end.get("reason")), whole(end.get("exitCode"))
     if reason == LOST_REASON:
-        return "ended, and nobody saw how"
+        return "ended, and nobody saw how" if end.get("startedAt") else "never ran"
     if reason in NEVER_RAN_REASONS:
         return f"could not be started: {_one_line(end.get('message'))}"
     verb = "out of memory" if reason == "OOMKilled" else "killed" if code == 137 else "ended"
@@ -195,6 +198,23 @@ def _pod_facts(pod: Mapping[str, Json]) -> dict[str, tuple[str, Tone]]:
     if text(status.get("reason")):
         facts["reason"] = _because(status), Tone.BAD
     return facts
+
+
+def obstacle(pod: Mapping[str, Json]) -> str:
+    """What keeps main from starting; empty if nothing does."""
+    scheduling = _pod_facts(pod).get("scheduling")
+    if scheduling:
+        return scheduling[0]
+    for each in all_containers(pod):
+        waiting = mapping(each.state.get("waiting"))
+        if text(waiting.get("reason")) not in USUAL_WAITS:
+            message = _one_line(waiting.get("message"))
+            return f"{each.name}: {text(waiting.get('reason'))}{f': {message}' if message else ''}"
+    return ""
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(words)
 
 
 def _true_conditions(obj: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:

@@ -69,7 +69,7 @@ def run(request: Request, backend: Backend, display: Display, elapsed: Callable[
         ending = follower.follow()
         display.status([])
         pods = [summarize(pod, gone=pod["metadata"]["uid"] in ending.gone) for pod in ending.pods]
-        found = verdict(ending.run, pods, ending.stop)
+        found = verdict(ending.run, pods, ending.stop, ending.obstacle)
         display.line([])
         for each in pods:
             tell(display, summary_lines(each))

@@ -15,7 +15,6 @@ from podhooks.local.admission import check_fields
 from podhooks.local.apiserver import ApiServer
 from podhooks.local.jobs import job_notices
 from podhooks.local.node import base_environment
-from podhooks.local.notices import notices
 from podhooks.local.problems import ApiError
 from podhooks.local.resources import RESOURCES
 from podhooks.run.backend import Event, Selection
@@ -53,7 +52,11 @@ class StandIn:
 
     def notices(self, written: Object, injected: Object) -> list[str]:  # noqa: ARG002  ours works here
         spec = written["spec"]
-        lines = notices(spec) if written["kind"] == "Pod" else [*job_notices(spec), *notices(spec["template"]["spec"])]
+        lines = (
+            Cluster.notices(spec)
+            if written["kind"] == "Pod"
+            else [*job_notices(spec), *Cluster.notices(spec["template"]["spec"])]
+        )
         return [f"not done locally: {each}" for each in lines]
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:

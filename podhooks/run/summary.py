@@ -100,7 +100,7 @@ def _why_not(pod: Mapping[str, Json], plan: Plan, hook: Hook, record: RecordData
     if container is None:
         return "the pod was not injected"
     end = container.end
-    if end is not None:
+    if end is not None and container.started:
         code = f"exit code {end.get('exitCode')}"
         if record is not None:
             return f"{container.name} was ended before its turn ({code})"

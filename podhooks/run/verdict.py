@@ -33,16 +33,23 @@ class Verdict(Value):
     line: str
 
 
-def verdict(run: Mapping[str, Json], pods: Sequence[PodSummary], stop: Stop | None = None) -> Verdict:
-    """Of a Pod or a Job in its last state, with its pods in the order of their creation."""
+def verdict(
+    run: Mapping[str, Json], pods: Sequence[PodSummary], stop: Stop | None = None, obstacle: str = ""
+) -> Verdict:
+    """Of a Pod or a Job in its last state, with its pods in the order of their creation.
+
+    `obstacle`: what kept main from starting, if anything did.
+    """
     end = pods[-1].end if pods else None
     if text(run.get("kind")) == "Job" and job_is_finished(run):
         return _of_job(job_failure(run), pods)
     if stop is not None and (end is None or end.result in ENDED_BY_US):
-        return Verdict(STOP_CODES[stop], f"ended by {stop.value}")
+        never = f", main never started: {obstacle}" if obstacle else ""
+        return Verdict(STOP_CODES[stop], f"ended by {stop.value}{never}")
     if end is None:
         return Verdict(EXIT_NOT_SUCCEEDED, "no pod of it was ever seen" if not pods else "nobody knows how main ended")
-    return Verdict(exit_code(end), sentence(end))
+    never = f": {obstacle}" if obstacle and end.result is Result.NEVER_STARTED else ""
+    return Verdict(exit_code(end), f"{sentence(end)}{never}")
 
 
 def _of_job(failure: str | None, pods: Sequence[PodSummary]) -> Verdict:
