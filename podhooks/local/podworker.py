@@ -8,29 +8,24 @@ from __future__ import annotations
 
 import shutil
 import time
-import uuid
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from threading import Condition, Thread
 
-from podhooks.contract import DEFAULT_GRACE_SECONDS, TERMINATION_MESSAGE_BYTES
-from podhooks.local.containers import EPOCH, START_ERROR_CODE, Container, Ended, Role, containers_of, is_restarted
+from podhooks.contract import DEFAULT_GRACE_SECONDS
+from podhooks.local.containerrunner import ContainerRunner, retry_seconds
+from podhooks.local.containers import Container, Role, containers_of, is_restarted
 from podhooks.local.events import timestamp
-from podhooks.local.fields import ConfigError
-from podhooks.local.logs import LogFile
 from podhooks.local.node import Node
 from podhooks.local.resources import Json
-from podhooks.local.sandbox import Exit, Process, SandboxError, StartError
+from podhooks.local.sandbox import Exit, Process
 from podhooks.local.statuses import TERMINAL, PodState, mark_lost, phase_of, pod_status
 from podhooks.local.store import ApiError
 from podhooks.local.termination import Termination
 from podhooks.local.volumes import MountError, Storage
 
 FORCED_GRACE_SECONDS = 1.0  # the kubelet never takes a grace period of 0 literally
-FIRST_RETRY_SECONDS = 0.5
-LAST_RETRY_SECONDS = 15.0
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
 
@@ -51,6 +46,7 @@ class PodWorker:
         self._stopped = False
         self._started_at = time.monotonic()
         self._state = PodState(timestamp(), timestamp())
+        self._runner = ContainerRunner(node, pod, self._directory, self._ended)
         self._volumes: dict[str, Path] | None = None
         self._retry_at = 0.0
         self._retries = 0
@@ -67,7 +63,7 @@ class PodWorker:
     def update(self, pod: Json) -> None:
         """The API's object has changed."""
         with self._inbox:
-            self._pod = pod
+            self._pod = self._runner.pod = pod
             self._poke()
 
     def remove(self) -> None:
@@ -139,31 +135,7 @@ class PodWorker:
             exits, self._exits = self._exits, []
         for container, process, end, _ in exits:
             if container.process is process:
-                self._note_end(container, process, end)
-
-    def _note_end(self, container: Container, process: Process, end: Exit) -> None:
-        container.process = None
-        container.ended = Ended(
-            exit_code=end.code,
-            reason="Completed" if end.code == 0 else "Error",
-            message=self._termination_message(container, process, end),
-            signal=end.signal,
-            started_at=container.running_since,
-            finished_at=timestamp(end.at),
-            container_id=container.container_id,
-            ended=time.monotonic(),
-        )
-        container.running_since = None
-
-    def _termination_message(self, container: Container, process: Process, end: Exit) -> str:
-        try:
-            with (container.message_file or Path()).open("rb") as file:
-                message = file.read(TERMINATION_MESSAGE_BYTES).decode(errors="replace")
-        except OSError:  # the container made something else of the file
-            message = ""
-        if not message and end.code and container.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
-            return process.log.tail_text()
-        return message
+                self._runner.note_end(container, process, end)
 
     # -- publishing -------------------------------------------------------------------------------------------------
 
@@ -277,12 +249,7 @@ class PodWorker:
         return container.process
 
     def _tell_killing(self, container: Container) -> None:
-        self._event("Killing", f"Stopping container {container.name}", container)
-
-    def _event(self, reason: str, message: str, container: Container, *, warning: bool = False) -> None:
-        record = self._node.recorder.warning if warning else self._node.recorder.normal
-        field = "containers" if container.role is Role.MAIN else "initContainers"
-        record(self._pod, reason, message, f"spec.{field}{{{container.name}}}")
+        self._runner.event("Killing", f"Stopping container {container.name}", container)
 
     # -- going forward ----------------------------------------------------------------------------------------------
 
@@ -314,7 +281,8 @@ class PodWorker:
         """Start those that should run and don't; publish once."""
         tried = [c for c in containers if not c.is_running and self._is_due(c, policy)]
         for container in tried:
-            self._start(container)
+            self._runner.start(container, self._volumes or {})
+            self._wake(container.next_try)
         if tried:
             self._publish()
         if any(c.ended and not c.waiting for c in tried):  # could not be started: look again at once
@@ -341,7 +309,7 @@ class PodWorker:
     def _show_backoff(self, container: Container) -> None:
         message = self._node.backoff.message(container, self._pod)
         container.waiting = ("CrashLoopBackOff", message)
-        self._event("BackOff", message, container, warning=True)
+        self._runner.event("BackOff", message, container, warning=True)
         self._publish()
 
     def _has_volumes(self) -> bool:
@@ -356,7 +324,7 @@ class PodWorker:
             self._volumes = storage.prepare(self._pod, node.lookup(self._pod))
         except (MountError, OSError) as problem:
             node.recorder.warning(self._pod, "FailedMount", f"MountVolume.SetUp failed: {problem}")
-            self._retry_at = time.monotonic() + _retry_seconds(self._retries)
+            self._retry_at = time.monotonic() + retry_seconds(self._retries)
             self._retries += 1
             self._wake(self._retry_at)
             return False
@@ -364,84 +332,8 @@ class PodWorker:
         self._publish()
         return True
 
-    # -- one container ----------------------------------------------------------------------------------------------
-
-    def _start(self, container: Container) -> None:
-        """Run a container once more, or say why not."""
-        if self._lacks_image(container):
-            return
-        run = container.restarts + 1 if container.ended else container.restarts
-        directory = self._directory / "containers" / container.name / str(run)
-        directory.mkdir(parents=True, exist_ok=True)
-        message_file = directory / "termination-log"
-        message_file.write_bytes(b"")
-        message_file.chmod(0o666)
-        try:
-            launch = self._node.launch(self._pod, container, self._volumes or {}, message_file)
-        except ConfigError as problem:
-            self._put_off(container, "CreateContainerConfigError", str(problem))
-            return
-        if container.ended:
-            self._node.backoff.advance(container)
-            container.last, container.ended = container.ended, None
-            container.restarts = run
-            container.previous_log = container.log
-        container.log, container.message_file = LogFile(directory / "log"), message_file
-        container.container_id = f"local://{uuid.uuid4().hex}{uuid.uuid4().hex}"
-        container.waiting, container.next_try = None, None
-        self._event("Created", f"Container created: {container.name}", container)
-        try:
-            container.process = self._node.sandbox.start(launch, container.log, partial(self._ended, container))
-        except StartError as problem:
-            self._note_start_error(container, str(problem))
-        except SandboxError as problem:
-            self._put_off(container, "RunContainerError", str(problem))
-        else:
-            container.running_since = timestamp(container.process.started_at)
-            container.failed_tries = 0
-            self._event("Started", f"Container started: {container.name}", container)
-
     def _ended(self, container: Container, process: Process, end: Exit) -> None:
         """Called by the sandbox's thread, perhaps before `start` has returned."""
         with self._inbox:
             self._exits.append((container, process, end, time.monotonic() + self._node.relist_seconds))
             self._inbox.notify_all()
-
-    def _note_start_error(self, container: Container, message: str) -> None:
-        text = f"failed to start the container's process: {message}"
-        container.ended = Ended(
-            START_ERROR_CODE,
-            "StartError",
-            text,
-            started_at=EPOCH,
-            finished_at=timestamp(),
-            container_id=container.container_id,
-            ended=time.monotonic(),
-        )
-        self._event("Failed", f"Error: {text}", container, warning=True)
-
-    def _put_off(self, container: Container, reason: str, message: str) -> None:
-        container.waiting = (reason, message)
-        container.next_try = time.monotonic() + _retry_seconds(container.failed_tries)
-        container.failed_tries += 1
-        self._wake(container.next_try)
-        self._event("Failed", f"Error: {message}", container, warning=True)
-
-    def _lacks_image(self, container: Container) -> bool:
-        image = container.spec.get("image", "")
-        if image not in self._node.missing_images:
-            if container.restarts == 0 and not container.failed_tries:
-                self._event("Pulled", f'Container image "{image}" treated as local process', container)
-            return False
-        if container.spec.get("imagePullPolicy") == "Never":
-            message = f'Container image "{image}" is not present with pull policy of Never'
-            self._put_off(container, "ErrImageNeverPull", message)
-        elif container.failed_tries == 0:
-            self._put_off(container, "ErrImagePull", f'failed to pull image "{image}": it is listed as missing')
-        else:
-            self._put_off(container, "ImagePullBackOff", f'Back-off pulling image "{image}"')
-        return True
-
-
-def _retry_seconds(tries: int) -> float:
-    return float(min(FIRST_RETRY_SECONDS * 2 ** min(tries, 10), LAST_RETRY_SECONDS))
