@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import secrets
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from podhooks.errors import InputError
 from podhooks.local.apiserver import ApiServer
 from podhooks.local.containers import Backoff
 from podhooks.local.controller import Bootstrap
@@ -67,9 +69,11 @@ class Cluster:
     notices = staticmethod(notices)
 
     def start(self) -> Cluster:
-        """Start everything; returns itself. RuntimeError if it runs already."""
+        """Start everything; returns itself. RuntimeError if it runs already, InputError where it can't run."""
         if self._running:
             raise RuntimeError("this cluster runs already")
+        if platform.system() != "Linux":
+            raise InputError(f"the local cluster needs Linux, this is {platform.system()}: use a real one (--context)")
         self._running = _Running(self, Path(tempfile.mkdtemp(prefix="podhooks-")))
         return self
 

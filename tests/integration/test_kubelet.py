@@ -455,6 +455,52 @@ def test_a_sidecar_has_two_seconds_when_the_grace_period_is_used_up(namespaces: 
     assert 1.9 <= ended_at - log.times()["term"] < 10
 
 
+def test_a_pods_deadline_shows_main_running_until_all_are_dead(cluster: Cluster) -> None:
+    """Kubelet fact 10."""
+    sidecar = python(SAYS_TERM.format(wait=0.5), "side", restartPolicy="Always")
+    main = container("trap 'exit 0' TERM; while :; do sleep 0.05; done")
+    manifest = pod(main, init=(sidecar,), activeDeadlineSeconds=2)
+    watch = cluster.store.watch("pods", "default", fields=f"metadata.name={create(cluster, manifest)}")
+    seen: list[tuple[str, str, str]] = []
+    while event := watch.next(20):
+        status = event.object["status"]
+        known = status.get("containerStatuses", [{"state": {"none": 1}}])[0]
+        ready = next((c.get("reason", "") for c in status.get("conditions", ()) if c["type"] == "Ready"), "")
+        seen.append((status["phase"], next(iter(known["state"])), ready))
+        if is_over(event.object):
+            break
+    assert (status["reason"], status["phase"]) == ("DeadlineExceeded", "Failed")
+    assert seen[-2:] == [("Running", "running", "PodFailed"), ("Failed", "terminated", "PodFailed")]
+
+
+def test_a_deletion_during_the_backoff_shows_how_main_ended(cluster: Cluster) -> None:
+    name = create(cluster, pod(container("exit 3"), init=(SLOW_SIDECAR,), restartPolicy="Always"))
+    wait(cluster, name, lambda pod: waits_with("CrashLoopBackOff")(pod) and status_of(pod)["restartCount"] == 3)
+    cluster.store.delete("pods", "default", name)
+    last = wait(cluster, name, lambda pod: "observedGeneration" in pod["status"] and is_ending(pod))
+    assert ended(last)["exitCode"] == 3
+    wait_until_gone(cluster, name)
+
+
+SLOW_SIDECAR = container("trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.05; done", "side", restartPolicy="Always")
+
+
+def is_ending(pod: Json) -> bool:
+    """The kubelet has seen the deletion."""
+    return bool(pod["metadata"].get("deletionTimestamp")) and pod["status"]["observedGeneration"] == 2
+
+
+def test_an_eviction_is_named_before_the_deletion(cluster: Cluster) -> None:
+    """Kubelet fact 8."""
+    name = create(cluster, pod(container("trap 'exit 0' TERM; while :; do sleep 0.05; done")))
+    wait(cluster, name, is_running())
+    cluster.store.evict("default", name)
+    last = wait(cluster, name, is_over)
+    assert {c["type"]: c.get("reason") for c in last["status"]["conditions"]}[
+        "DisruptionTarget"
+    ] == "EvictionByEvictionAPI"
+
+
 def test_a_forced_deletion_leaves_hardly_any_time(cluster: Cluster) -> None:
     name = create(cluster, pod(container("echo ready; trap '' TERM; while :; do sleep 0.1; done")))
     wait_for_line(cluster, name, "ready")
@@ -650,3 +696,14 @@ def test_without_root_user_namespaces_do_the_same(tmp_path: Path) -> None:
     if done.stdout.startswith("paths"):
         pytest.skip("this machine forbids user namespaces")
     assert done.stdout.split() == ["namespaces", "1", "65534", "hi"]
+
+
+def test_where_namespaces_are_forbidden_paths_are_rewritten() -> None:
+    script = "from podhooks.local import Cluster\nwith Cluster() as c: print(c.sandbox_mode, c.sandbox)"
+    forbid = 'echo 0 > /proc/sys/user/max_pid_namespaces && exec "$0" -c "$1"'
+    command = ["unshare", "-Ur", "sh", "-c", forbid, sys.executable, script]
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-Ur", "true"], capture_output=True).returncode:
+        pytest.skip("this machine has no user namespace in which to forbid others")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=40, cwd=ROOT)
+    assert done.stdout.startswith("paths containers run as plain processes"), done.stderr
+    assert "no namespaces here" in done.stdout
