@@ -5,6 +5,11 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/*/expected.* anew; read the diff")
+    e2e = parser.getgroup("tests/e2e, on a real cluster")
+    e2e.addoption("--kubeconfig", default="", help="the cluster's; without it they are skipped")
+    e2e.addoption("--image", default="python:3.12-slim", help="an image with a shell and python3, for main")
+    e2e.addoption("--runtime-image", default="podhooks/podhooks:0.1.0", help="the image with our runtime")
+    e2e.addoption("--pull-policy", default="IfNotPresent", help="imagePullPolicy of both")
 
 
 @pytest.fixture
