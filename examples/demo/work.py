@@ -8,7 +8,7 @@ import sys
 import time
 
 
-def told_to_end(number, frame):
+def told_to_end(number, _):
     print("main: told to end", flush=True)
     sys.exit(128 + number)
 

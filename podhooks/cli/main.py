@@ -31,6 +31,7 @@ COMMANDS = (
     Command("validate", "podhooks.cli.validate", "check annotations, offline"),
     Command("explain", "podhooks.cli.explain", "show what runs when, and what a failure does"),
     Command("run", "podhooks.cli.run", "run a manifest to its end, here or on a cluster"),
+    Command("status", "podhooks.cli.status", "how pods ended, and what became of their callbacks"),
 )
 
 EXAMPLES = """\
@@ -38,6 +39,7 @@ examples:
   podhooks validate -f job.yaml
   podhooks inject -f job.yaml | kubectl apply -f -
   podhooks explain -f job.yaml
+  podhooks run job.yaml
 
 podhooks COMMAND -h tells more about each."""
 

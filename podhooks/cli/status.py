@@ -1,0 +1,67 @@
+"""How pods ended, and what became of their callbacks. It reads the pods themselves, and needs no right but that.
+
+Exit code: 0, also when callbacks failed; 1 if there is no such pod; 2 for input that can't be used.
+
+examples:
+  podhooks status etl-x7k2p
+  podhooks status -l job-name=etl --context staging -n etl
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+
+from podhooks.errors import ApiError, InputError
+from podhooks.run import display as displays
+from podhooks.run.backend import Selection
+from podhooks.run.cluster import RealCluster
+from podhooks.run.layout import summary_lines
+from podhooks.run.news import name_of
+from podhooks.run.request import Object
+from podhooks.run.session import is_injected, start_clock
+from podhooks.run.summary import summarize
+
+EXIT_NONE = 1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pods", nargs="*", metavar="POD", help="default: every pod that Podhooks is in")
+    parser.add_argument("-l", "--selector", default="", help="label selector, as for kubectl")
+    parser.add_argument("-n", "--namespace", help="default: the context's")
+    parser.add_argument("--context", metavar="NAME", help="of the kubeconfig (default: the current one)")
+    parser.add_argument("--kubeconfig", metavar="PATH", help="default: $KUBECONFIG, ~/.kube/config")
+    parser.add_argument("--plain", action="store_true", help="no colours")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.pods and args.selector:
+        raise InputError("give names of pods or a selector (-l), not both")
+    cluster = RealCluster(args.kubeconfig, args.context)
+    namespace = args.namespace or cluster.namespace
+    try:
+        there, _ = cluster.list(Selection("Pod", namespace, labels=args.selector))
+    except ApiError as error:
+        raise InputError(str(error)) from error
+    pods = list(chosen(there, args.pods))
+    show(pods, plain=args.plain)
+    missing = [name for name in args.pods if name not in [name_of(each) for each in pods]]
+    for name in missing:
+        print(f"podhooks status: there is no pod {name} in namespace {namespace}", file=sys.stderr)
+    if not pods and not missing:
+        print(f"podhooks status: no pod in namespace {namespace} that Podhooks is in", file=sys.stderr)
+    return EXIT_NONE if missing or not pods else 0
+
+
+def chosen(pods: Sequence[Object], names: Sequence[str]) -> Iterator[Object]:
+    """The named ones; without names those that were injected."""
+    return (each for each in pods if (name_of(each) in names if names else is_injected(each)))
+
+
+def show(pods: Sequence[Object], *, plain: bool) -> None:
+    display = displays.make(plain=plain, colours=True, elapsed=start_clock())
+    for each in pods:
+        for line in summary_lines(summarize(each)):
+            display.line(line)
+    display.close()
