@@ -161,6 +161,6 @@ def introduce(prepared: Prepared, backend: Backend, display: displays.Display) -
         display.line([(f"  with {', '.join(others)}", "dim")])
     if not is_injected(injected.pod):
         display.line([("  no podhooks.io annotations ask for callbacks: main runs alone", "yellow")])
-    for line in backend.notices(prepared.written.run, injected.run):
+    for line in backend.notices(prepared.written, injected):
         display.line([(f"  {line}", "yellow")])
     display.line([])

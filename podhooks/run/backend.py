@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from podhooks.errors import ApiError, Forbidden, Gone
 from podhooks.podobject import mapping, text
-from podhooks.run.request import Object
+from podhooks.run.request import Object, Request
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
@@ -42,8 +42,8 @@ class Backend(Protocol):
     namespace: str
     """For objects that name none."""
 
-    def notices(self, written: Object, injected: Object) -> list[str]:
-        """What of the Pod or Job doesn't work here, or not as well as it could; one line each."""
+    def notices(self, written: Request, injected: Request) -> list[str]:
+        """What of it doesn't work here, or not as well as it could; one line each."""
         ...
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:

@@ -17,7 +17,7 @@ from podhooks.inject.shapes import Json
 from podhooks.local.resources import RESOURCES, ResourceType
 from podhooks.podobject import mapping, mappings, text
 from podhooks.run.backend import Event, Selection
-from podhooks.run.request import Object
+from podhooks.run.request import Object, Request
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -53,13 +53,13 @@ class RealCluster:
         self.namespace = text(mapping(chosen.get("context")).get("namespace")) or "default"
         self.where = f"on {text(chosen.get('name'))} ({self._host})"
 
-    def notices(self, written: Object, injected: Object) -> list[str]:  # noqa: ARG002
+    def notices(self, written: Request, injected: Request) -> list[str]:  # noqa: ARG002
         """Whether on-exit may ask how main ended: without that right, its callbacks hear Unknown."""
-        pod = injected if injected["kind"] == "Pod" else mapping(mapping(injected.get("spec")).get("template"))
-        spec, namespace = mapping(pod.get("spec")), injected["metadata"]["namespace"]
+        spec, namespace = mapping(injected.pod.get("spec")), injected.namespace
         names = {each.get("name") for field in ("initContainers", "containers") for each in mappings(spec.get(field))}
         account = text(spec.get("serviceAccountName")) or "default"
-        if contract.ON_EXIT_CONTAINER not in names or self._may(account, namespace):
+        brings_rights = any(each["kind"] == "RoleBinding" for each in injected.companions)
+        if contract.ON_EXIT_CONTAINER not in names or brings_rights or self._may(account, namespace):
             return []
         return [
             f"service account {account} may not get and watch pods, so on_exit won't know how main ended. Grant it: "

@@ -18,7 +18,7 @@ from podhooks.local.node import base_environment
 from podhooks.local.problems import ApiError
 from podhooks.local.resources import RESOURCES
 from podhooks.run.backend import Event, Selection
-from podhooks.run.request import Object
+from podhooks.run.request import Object, Request
 
 PLURALS = {row.kind: row.plural for row in RESOURCES.values()}
 
@@ -50,14 +50,10 @@ class StandIn:
     def apiserver(self) -> ApiServer:
         return self._cluster.apiserver
 
-    def notices(self, written: Object, injected: Object) -> list[str]:  # noqa: ARG002  ours works here
-        spec = written["spec"]
-        lines = (
-            Cluster.notices(spec)
-            if written["kind"] == "Pod"
-            else [*job_notices(spec), *Cluster.notices(spec["template"]["spec"])]
-        )
-        return [f"not done locally: {each}" for each in lines]
+    def notices(self, written: Request, injected: Request) -> list[str]:  # noqa: ARG002  ours works here
+        spec = written.run["spec"]
+        of_job = job_notices(spec) if written.run["kind"] == "Job" else []
+        return [f"not done locally: {each}" for each in (*of_job, *Cluster.notices(written.pod["spec"]))]
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:
         self._have_namespace(obj["metadata"]["namespace"])
