@@ -124,6 +124,16 @@ def test_merge_keys_and_aliases_are_followed() -> None:
     }
 
 
+def test_a_document_with_aliases_is_written_anew_and_costs_no_other_its_comments() -> None:
+    aliased = "kind: A\nlist: &x\n  - a: 1 # gone\nother: *x\n"
+    plain = "kind: B\nlist: # kept\n  - a: 1\n"
+    stream = parse(f"{aliased}---\n{plain}", "t")
+    changed = stream.rewritten(
+        [{"kind": "A", "list": [{"a": 2}], "other": [{"a": 1}]}, {"kind": "B", "list": [{"a": 2}]}]
+    )
+    assert changed == "kind: A\nlist:\n  - a: 2\nother:\n  - a: 1\n---\nkind: B\nlist: # kept\n  - a: 2\n"
+
+
 def test_tags_are_followed_as_far_as_they_mean_something() -> None:
     text = "kind: K\na: !!str 1\nb: !!int '3'\nc: &x !!str yes\nd: !!binary aGk=\n"
     assert parse(text, "t").documents[0].value == {"kind": "K", "a": "1", "b": 3, "c": "yes", "d": "hi"}
