@@ -1,3 +1,47 @@
-"""Callbacks at both ends of a Kubernetes pod."""
+"""Callbacks at both ends of a Kubernetes pod: on_start before the main container starts, on_exit after it ended.
+
+What a callback's author needs is here: the types of what a callback gets. Everything is loaded when it is first used,
+because every pod pays for what an import costs.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from podhooks.context import CallbackOutcome, ExitInfo, Hook, Owner, PodInfo, Result, RunContext
+    from podhooks.errors import PodhooksError
+    from podhooks.podstatus import exit_info
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "CallbackOutcome",
+    "ExitInfo",
+    "Hook",
+    "Owner",
+    "PodInfo",
+    "PodhooksError",
+    "Result",
+    "RunContext",
+    "__version__",
+    "exit_info",
+]
+
+_HOMES = {
+    "podhooks.context": ("CallbackOutcome", "ExitInfo", "Hook", "Owner", "PodInfo", "Result", "RunContext"),
+    "podhooks.errors": ("PodhooksError",),
+    "podhooks.podstatus": ("exit_info",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
+
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module 'podhooks' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
