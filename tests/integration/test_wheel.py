@@ -21,7 +21,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     built = subprocess.run(command, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     [path] = directory.glob("*.whl")
-    yield path
+    return path
 
 
 def test_ships_our_names_and_no_others(wheel: Path) -> None:
@@ -29,7 +29,8 @@ def test_ships_our_names_and_no_others(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name.split("/")[0] for name in archive.namelist()}
     ours = {name for name in names if not name.endswith(".dist-info")}
-    assert ours and all(name == "podhooks" or name.startswith("podhooks_") for name in ours)
+    assert ours
+    assert all(name == "podhooks" or name.startswith("podhooks_") for name in ours)
     assert {"podhooks", "podhooks_sidecar", "podhooks_initcontainer"} <= ours
 
 
