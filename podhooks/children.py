@@ -158,6 +158,8 @@ def open_standard_descriptors() -> None:
 
 def fork(work: Work) -> Child:
     open_standard_descriptors()
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited from who started us
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the kernel throws exit codes away
     output, output_end = os.pipe()
     try:
         report, report_end = os.pipe()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from podhooks.context import Json
 
 FORMAT = 1  # the value of "podhooks" in the JSON; readers leave other formats alone
+MAX_FILE_BYTES = 4 * 1024 * 1024  # no plan that fits into annotations has a longer record
 INFINITY = float("inf")
 MESSAGE_LIMITS = (1000, 400, 200, 80, 30)  # characters of a message, tried in turn until the record fits
 STATUS_LETTERS = {
@@ -305,8 +306,11 @@ def more_is_known(theirs: CallbackOutcome, ours: CallbackOutcome | None) -> bool
 def read_earlier(path: str, hook: Hook, pod_uid: str) -> RecordData | None:
     """The record in `path` if it is this pod's and whole; else None, and one log line unless there simply is none."""
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe in its place must not hold us up
+        try:
+            content = os.read(file, MAX_FILE_BYTES)
+        finally:
+            os.close(file)
     except FileNotFoundError:
         return None
     except OSError as error:

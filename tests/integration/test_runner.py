@@ -5,13 +5,14 @@ Each test runs run_list.py, which runs the list in a process of its own, as our 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,16 @@ def test_a_timeout_is_term_first(lists: Lists) -> None:
     answer = lists.run({"call": "hooks:f", "timeout_seconds": 3.0})
     assert answer.statuses == ["timed-out"]
     assert "its timeout is 3 s" in answer.messages[0]
+    assert b"tidied up" in answer.out
+
+
+def test_a_stopped_callback_is_woken_up_to_tidy_up(lists: Lists) -> None:
+    lists.write(
+        "def bye(*_):\n print('tidied up', flush=True)\n sys.exit(0)\n"
+        "def f():\n signal.signal(signal.SIGTERM, bye)\n os.kill(os.getpid(), signal.SIGSTOP)\n time.sleep(60)\n"
+    )
+    answer = lists.run({"call": "hooks:f", "timeout_seconds": 3.0})
+    assert answer.statuses == ["timed-out"]
     assert b"tidied up" in answer.out
 
 
@@ -421,7 +432,7 @@ def detached():
     child = subprocess.Popen(['sleep', '60'], start_new_session=True, stdout=subprocess.DEVNULL)
     open('daemon', 'w').write(str(child.pid))
 def own_group():
-    child = subprocess.Popen(['sleep', '60'], preexec_fn=os.setpgrp)
+    child = subprocess.Popen(['sleep', '60'], preexec_fn=os.setpgrp, env={'PATH': os.environ['PATH']})
     open('daemon', 'w').write(str(child.pid))
 def holds_output():
     if os.fork() == 0:
@@ -464,29 +475,16 @@ def test_a_command_leaves_nothing_behind_either(lists: Lists) -> None:
     wait_until(lambda: is_gone(lists.pid_in("daemon")))
 
 
-@pytest.fixture
-def neighbours() -> Iterator[list[psutil.Process]]:
-    """Older processes that are not the callback's; one has a variable much like its mark."""
-    like = {contract.ENV_IDEMPOTENCY_KEY: "u1/on-start/other"}
-    started = [
-        subprocess.Popen(["sleep", "300"], env={**os.environ, **variables}, start_new_session=True)
-        for variables in ({}, like)
-    ]
-    yield [psutil.Process(process.pid) for process in started]
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def test_nobody_elses_process_is_ended(neighbours: list[psutil.Process], lists: Lists) -> None:
+def test_nobody_elses_process_is_ended(lists: Lists) -> None:
+    """A younger one with a variable much like the callback's mark, as where a pod's containers share processes."""
     lists.write("def f():\n open('began', 'w').write('1')\n while not os.path.exists('go'): time.sleep(0.01)\n")
     process = lists.start("hooks:f")
     lists.pid_in("began")
-    younger = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    like = {contract.ENV_IDEMPOTENCY_KEY: "u1/on-start/other"}
+    younger = subprocess.Popen(["sleep", "300"], env={**os.environ, **like}, start_new_session=True)
     try:
         (lists.folder / "go").write_text("")
         assert lists.finish(process).statuses == ["succeeded"]
-        assert all(each.is_running() for each in neighbours)
         assert younger.poll() is None
     finally:
         younger.kill()
@@ -534,8 +532,12 @@ def test_a_hundred_megabytes_cost_neither_memory_nor_a_deadlock(lists: Lists) ->
 
 def test_a_stdout_that_nobody_reads_does_not_stop_the_clock(lists: Lists) -> None:
     lists.write("def f():\n while True: print('x' * 1000)\ndef g(): pass\n")
-    process = lists.start({"call": "hooks:f", "timeout_seconds": 1.0}, "hooks:g")
-    process.wait(timeout=PATIENCE_SECONDS)
+    process = lists.start({"call": "hooks:f", "timeout_seconds": 2.0}, "hooks:g")
+    watched = psutil.Process(process.pid)
+    while process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            assert watched.memory_info().rss < 60 << 20
+        time.sleep(0.05)
     assert lists.finish(process).statuses == ["timed-out", "succeeded"]
 
 
@@ -567,6 +569,16 @@ def test_a_stdout_that_takes_nothing_does_not_stop_the_run(where: str, lists: Li
         os.close(reader)
     if not isinstance(target, int):
         target.close()
+
+
+def test_an_ignored_sigchld_loses_no_exit_code(lists: Lists) -> None:
+    lists.write("def f(): os._exit(7)\n")
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        process = lists.start("hooks:f")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert lists.finish(process).messages == ["exited with code 7"]
 
 
 # A process like a freshly started one.

@@ -167,6 +167,14 @@ def test_where_one_place_fails_the_other_is_written_and_one_line_said(
     assert parse_message(written.read_bytes()) == record.data
 
 
+def test_a_pipe_in_the_records_place_does_not_hold_us_up(tmp_path: Path) -> None:
+    file_of(tmp_path).parent.mkdir(parents=True)
+    os.mkfifo(file_of(tmp_path))
+    record = opened(tmp_path)
+    record.complete()
+    assert opened(tmp_path).is_complete
+
+
 def test_a_full_disk_under_the_termination_log_costs_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
