@@ -33,7 +33,7 @@ from podhooks.inject import Delivery, InjectSettings, inject_object
 from podhooks.run import display as displays
 from podhooks.run.backend import Backend
 from podhooks.run.request import Request, label_of, request, with_variables
-from podhooks.run.session import Options, is_injected, start_clock
+from podhooks.run.session import Options, is_injected, start_clock, try_out
 from podhooks.run.session import run as run_session
 from podhooks.value import Value
 
@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         written = _written(streams, args, backend.namespace)
         written = written.replace(run=with_variables(written.run, variables))
         prepared = Prepared(written, written.replace(run=inject_object(written.run, settings)[0]))
+        try_out(prepared.injected, backend)
         display = displays.make(plain=args.plain, colours=not args.no_color, elapsed=elapsed)
         try:
             introduce(prepared, backend, display)

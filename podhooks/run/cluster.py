@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -267,6 +269,12 @@ def _selectors(what: Selection) -> dict[str, str]:
     return {name: value for name, value in both.items() if value}
 
 
+def _paths(kubeconfig: str | None) -> list[str]:
+    if kubeconfig is not None:
+        return [kubeconfig]
+    return [each for each in os.environ.get("KUBECONFIG", "").split(os.pathsep) if each] or ["~/.kube/config"]
+
+
 def _connect(kubeconfig: str | None, context: str | None) -> tuple[Any, Mapping[str, Json]]:
     """The client, and the chosen entry of the kubeconfig's contexts."""
     try:
@@ -276,7 +284,11 @@ def _connect(kubeconfig: str | None, context: str | None) -> tuple[Any, Mapping[
             "a real cluster needs the kubernetes package: pip install 'podhooks[kubernetes]'"
         ) from None
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # what it warns of comes to us as errors
+    warnings.filterwarnings("ignore", message="Unverified HTTPS request")  # the kubeconfig asks for it
     named = kubeconfig or "the kubeconfig"
+    if not any(os.path.isfile(os.path.expanduser(each)) for each in _paths(kubeconfig)):
+        advice = "" if kubeconfig else ": name one with --kubeconfig"
+        raise errors.InputError(f"there is no kubeconfig at {' or '.join(_paths(kubeconfig))}{advice}")
     try:
         contexts, active = config.list_kube_config_contexts(  # type: ignore[no-untyped-call,unused-ignore]
             config_file=kubeconfig

@@ -1,4 +1,4 @@
-"""One run from the first request to the exit code: tried, created, followed, told, taken away again."""
+"""One run from the first request to the exit code: tried out, created, followed, told, taken away again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
 from podhooks import contract
-from podhooks.errors import ApiError, InputError
+from podhooks.errors import ApiError, InputError, Unauthorized, Unreachable
 from podhooks.inject.shapes import Json
 from podhooks.podobject import mapping, mappings, text
 from podhooks.run.backend import Backend, Selection
@@ -56,11 +56,33 @@ def start_clock() -> Callable[[], float]:
     return lambda: time.monotonic() - started
 
 
-def run(request: Request, backend: Backend, display: Display, elapsed: Callable[[], float], options: Options) -> int:
-    """`request.run` is injected already. The exit code, by docs/run.md's table.
+def try_out(request: Request, backend: Backend) -> None:
+    """A dry run of everything: what will be refused is refused before anything is there.
 
     Raises:
-        InputError: the server refuses an object; nothing is left of the others.
+        InputError: the server can't be reached, or says no.
+    """
+    with _refusals(f"pods of namespace {request.namespace}"):
+        backend.list(Selection("Pod", request.namespace, fields="metadata.name=podhooks"))
+    accounts = {text(mapping(each.get("metadata")).get("name")) for each in _of_kind(request, "ServiceAccount")}
+    for each in (*request.companions, request.run):
+        spec = mapping(each.get("spec"))
+        if each["kind"] == "Pod" and spec.get("serviceAccountName") in accounts:
+            continue  # refused as long as its account isn't there
+        try:
+            backend.create(each, dry_run=True)
+        except ApiError as error:
+            if error.status == 409 and each["kind"] in COMPANIONS:
+                _check_same(each, backend)
+                continue
+            raise _refused(each, error) from error
+
+
+def run(request: Request, backend: Backend, display: Display, elapsed: Callable[[], float], options: Options) -> int:
+    """`request.run` is injected already, and tried out. The exit code, by docs/run.md's table.
+
+    Raises:
+        InputError: the server refuses an object after all; nothing is left of the others.
     """
     signals = Signals()
     with signals.installed(), applied(request, backend, display, keep=options.keep) as created:
@@ -88,7 +110,6 @@ def applied(request: Request, backend: Backend, display: Display, *, keep: bool)
     made: list[Object] = []
     finished = False
     try:
-        _try(request, backend)
         for each in request.companions:
             made += _create_companion(each, backend)
         run = _create(request.run, backend)
@@ -98,24 +119,6 @@ def applied(request: Request, backend: Backend, display: Display, *, keep: bool)
     finally:
         if not (keep and finished):
             _delete(made, backend, display)
-
-
-def _try(request: Request, backend: Backend) -> None:
-    """A dry run of everything: what will be refused is refused before anything is there."""
-    with _refusals(f"the pods of namespace {request.namespace}"):
-        backend.list(Selection("Pod", request.namespace, fields="metadata.name=podhooks"))
-    accounts = {text(mapping(each.get("metadata")).get("name")) for each in _of_kind(request, "ServiceAccount")}
-    for each in (*request.companions, request.run):
-        spec = mapping(each.get("spec"))
-        if each["kind"] == "Pod" and spec.get("serviceAccountName") in accounts:
-            continue  # refused as long as its account isn't there
-        try:
-            backend.create(each, dry_run=True)
-        except ApiError as error:
-            if error.status == 409 and each["kind"] in COMPANIONS:
-                _check_same(each, backend)
-                continue
-            raise _refused(each, error) from error
 
 
 def _of_kind(request: Request, kind: str) -> list[Object]:
@@ -195,6 +198,8 @@ def _refused(obj: Object, error: ApiError) -> InputError:
 def _refusals(what: str) -> Iterator[None]:
     try:
         yield
+    except (Unreachable, Unauthorized) as error:
+        raise InputError(str(error)) from error
     except ApiError as error:
         raise InputError(f"{what}: {error}") from error
 
