@@ -256,6 +256,14 @@ class Record:
         self._data = self._data.replace(complete=True)
         self._write()
 
+    def try_again(self) -> None:
+        """For a container that the kubelet starts anew because it failed: what did not succeed has not been yet."""
+        kept = (Status.SUCCEEDED, Status.SKIPPED)
+        if self.is_complete and any(each.status not in kept for each in self._outcomes.values()):
+            self._outcomes = {key: each for key, each in self._outcomes.items() if each.status is Status.SUCCEEDED}
+            self._data = self._data.replace(complete=False)
+            self._write()
+
     def merge(self, message: str) -> None:
         """Take in the termination message of an earlier life (the pod's `lastState`), where the file was lost."""
         earlier = parse_message(message)

@@ -44,6 +44,7 @@ class OnStart(Value):
         """The exit code; main starts only on 0."""
         check = self.begin_check()
         record = self.open_record(Hook.ON_START)
+        record.try_again()
         broken = check.finish()
         self.report_broken(broken)
         if broken and self.policy is Policy.FAIL:
@@ -104,6 +105,9 @@ class OnStart(Value):
 
         if self.settings.mode is Mode.NATIVE or not self.plan.on_exit:
             return
+        if not self.stop.requested() and self.is_restarted():
+            log.info("on_exit waits: the pod's restartPolicy starts this container again")
+            return
         record = self.open_record(Hook.ON_EXIT, beside)
         if record.is_complete:
             return
@@ -115,6 +119,11 @@ class OnStart(Value):
         context = self.context(Hook.ON_EXIT, end)
         run_hook(self.plan.on_exit, context, record, hook_deadline=self.killed_at, wake_fd=self.stop.fd)
         record.complete()
+
+    def is_restarted(self) -> bool:
+        """Whether the kubelet tries a failed start again. Only the API knows; without it a Job's usual Never holds."""
+        spec = fetch_pod(self.environ, self.pod.name).get("spec") or {}
+        return spec.get("restartPolicy") in ("OnFailure", "Always")
 
     def killed_at(self) -> float | None:
         """When the kubelet kills us, once a SIGTERM has come (time.monotonic())."""

@@ -40,6 +40,13 @@ def announce(context):
 def done(context):
     leave_word(context, shared=os.path.exists("/podhooks/shared/hello"))
 
+def flaky(context):
+    leave_word(context)
+    tried = context.shared_dir / "tried"
+    if not tried.exists():
+        tried.touch()
+        raise RuntimeError("the first time")
+
 def fail(context):
     leave_word(context)
     raise RuntimeError("on purpose")

@@ -228,6 +228,19 @@ def test_restarts_are_not_the_end(cluster: RealCluster, mode: str) -> None:
     assert word["exit"]["restarts"] == 2
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_start_that_is_tried_again_is_not_the_end(cluster: RealCluster, mode: str) -> None:
+    scenario = f"{mode}-flaky-start"
+    hooks = {"on-start": "calls:announce,calls:flaky"}
+    pod = {"restartPolicy": "OnFailure"}
+    cluster.apply(job(cluster, scenario, "sleep 1", annotations=hooks, pod=pod, backoffLimit=6))
+    assert told(cluster, scenario) == [("Succeeded", 0)]
+    finished(cluster, scenario)
+    assert len(cluster.words(scenario)) == 1
+    started = [word["callback"] for word in cluster.words(scenario, "on-start")]
+    assert started == ["calls:announce", "calls:flaky", "calls:flaky"]
+
+
 def test_a_container_restart_rule_is_not_the_end(cluster: RealCluster) -> None:
     rules = [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]
     main = {"restartPolicy": "Never", "restartPolicyRules": rules}

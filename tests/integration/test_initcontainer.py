@@ -16,6 +16,8 @@ import pytest
 
 from podhooks import __version__, contract
 from podhooks.context import Hook, Status
+from podhooks.local.apiserver import ApiServer
+from podhooks.local.store import Store
 from podhooks.record import RecordData, parse_message, parse_messages
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +27,10 @@ HOOKS = """
 import os, signal, sys, time
 def start(): print('started')
 def bad(): raise ValueError('no data')
+def flaky():
+    assert os.path.exists('mended')
+    print('flaky')
+def after(): print('after')
 def end(context):
     print('ended', context.exit.result.value, context.exit.message)
     open('ends', 'a').write(context.exit.result.value + '\\n')
@@ -155,11 +161,16 @@ def test_policy_ignore_lets_main_start(pod: Pod) -> None:
     assert pod.run()[0] == contract.EXIT_OK
 
 
-def test_a_failed_callback_is_not_run_again_when_the_container_is(pod: Pod) -> None:
-    pod.annotate(on_start="hooks:start\nhooks:bad")
-    pod.run()
+def test_a_restarted_container_runs_what_failed_again_and_nothing_that_succeeded(pod: Pod) -> None:
+    """restartPolicy OnFailure starts a failed init container again so that it may succeed."""
+    pod.annotate(on_start="hooks:start\nhooks:flaky\nhooks:after")
     code, out, _ = pod.run()
-    assert (code, out) == (contract.EXIT_CALLBACK_FAILED, "")
+    assert (code, "started" in out) == (contract.EXIT_CALLBACK_FAILED, True)
+    (pod.folder / "mended").touch()
+    code, out, _ = pod.run()
+    assert (code, "started" in out, "flaky" in out, "after" in out) == (contract.EXIT_OK, False, True, True)
+    code, out, _ = pod.run()
+    assert (code, out) == (contract.EXIT_OK, "")
 
 
 def test_an_on_exit_callback_that_does_not_resolve_is_an_error_before_anything_runs(pod: Pod) -> None:
@@ -231,6 +242,21 @@ def test_classic_runs_on_exit_once_although_the_container_is_restarted(pod: Pod)
     pod.run()
     assert pod.run()[0] == contract.EXIT_CALLBACK_FAILED
     assert ends(pod) == "StartFailed\n"
+
+
+def test_classic_leaves_on_exit_alone_while_the_start_is_tried_again(pod: Pod) -> None:
+    classic(pod, on_start="hooks:bad", on_exit="hooks:end")
+    store = Store(namespaces=("ns",))
+    spec = {"containers": [{"name": "main"}], "restartPolicy": "OnFailure"}
+    store.create("pods", {"metadata": {"name": "p", "namespace": "ns"}, "spec": spec})
+    account = pod.folder / "account"
+    account.mkdir()
+    with ApiServer(store) as server:
+        (account / "token").write_text(server.token)
+        api = {contract.ENV_API_SERVER: server.url, contract.ENV_SERVICE_ACCOUNT_DIR: str(account)}
+        pod.environ.update(api)
+        assert pod.run()[0] == contract.EXIT_CALLBACK_FAILED
+    assert not (pod.folder / "ends").exists()
 
 
 def test_classic_and_a_broken_on_exit_runs_those_that_resolve(pod: Pod) -> None:
