@@ -45,6 +45,12 @@ USER_ANNOTATIONS = (
 )
 ANNOTATIONS = (*USER_ANNOTATIONS, STATUS)
 
+# On a namespace: `disabled` keeps the webhook and the policy out of it; where they are set up to be asked for,
+# `enabled` lets them in.
+INJECTION_LABEL = PREFIX + "injection"
+INJECTION_ENABLED = "enabled"
+INJECTION_DISABLED = "disabled"
+
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"  # kubectl's own, the fallback for main
 ALL_CONTAINERS = "*"  # as `main-container`: all containers together
 MAIN_IMAGE = "main"  # as `image`: main's own image
@@ -116,6 +122,9 @@ ENV_SIGNAL = "PODHOOKS_SIGNAL"
 ENV_REASON = "PODHOOKS_REASON"
 ENV_MESSAGE = "PODHOOKS_MESSAGE"
 ENV_FLOW_RUN_ID = "PODHOOKS_FLOW_RUN_ID"
+
+# In the environment of every callback's process, with a value of its own: by it the runner knows what a callback left.
+ENV_MARK = "PODHOOKS_MARK"
 
 # Labels, annotations and variables of neighbours.
 LABEL_JOB_NAME = "batch.kubernetes.io/job-name"
