@@ -26,14 +26,12 @@ def work(callback: Callback, context: RunContext, cgroup_dir: str) -> children.W
     return children.Work(
         callback.key,
         lambda report: run(callback, context, report),
-        f"{contract.ENV_IDEMPOTENCY_KEY}={context.idempotency_key}",
         cgroup_dir,
     )
 
 
 def run_function(callback: Callback, context: RunContext, report: int) -> int:
     say = reporter(report)
-    os.environ[contract.ENV_IDEMPOTENCY_KEY] = context.idempotency_key
     fresh.run_site()
     try:
         sys.path[:] = fresh.import_path(sys.path, resolve.first_directory(callback.call))

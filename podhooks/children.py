@@ -43,7 +43,6 @@ class Work(Value):
 
     name: str
     run: Callable[[int], int]
-    variable: str = ""  # NAME=value in the environment of everything that the child starts
     cgroup_dir: str = CGROUP_DIR
 
 
@@ -127,19 +126,19 @@ def start(work: Work) -> Child | Ended:
 class Child:
     """The parent's side of a forked process."""
 
-    def __init__(self, pid: int, output: int, report: int, variable: str) -> None:
+    def __init__(self, pid: int, output: int, report: int, mark: str) -> None:
         self.pid = pid
         self.output = output
         self.report = report
         self.started = time.monotonic()
         self.pidfd = processes.open_pidfd(pid)
-        self._variable = variable
+        self._mark = mark
 
     def end(self, pump: Pump) -> Ended:
         """Kill what it left, read what it said, reap it."""
         seconds = time.monotonic() - self.started
         processes.signal_group(self.pid, signal.SIGKILL)
-        processes.end_leftovers(self.pid, self._variable, seconds)
+        processes.end_leftovers(self.pid, self._mark, seconds)
         pump.drain()
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         for descriptor in (self.output, self.report, self.pidfd):
@@ -166,17 +165,18 @@ def fork(work: Work) -> Child:
     except OSError:
         close(output, output_end)
         raise
+    mark = f"{os.getpid()}-{time.monotonic_ns()}"
     try:
         pid = os.fork()
     except OSError:
         close(output, output_end, report, report_end)
         raise
     if pid == 0:
-        be_child(work, output_end, report_end)
+        be_child(work, output_end, report_end, mark)
     close(output_end, report_end)
     os.set_blocking(output, False)
     os.set_blocking(report, False)
-    return Child(pid, output, report, work.variable)
+    return Child(pid, output, report, mark)
 
 
 def close(*descriptors: int) -> None:
@@ -184,10 +184,11 @@ def close(*descriptors: int) -> None:
         os.close(descriptor)
 
 
-def be_child(work: Work, output: int, report: int) -> None:
+def be_child(work: Work, output: int, report: int, mark: str) -> None:
     """Never returns: the parent's stack must not be unwound here."""
     code = contract.EXIT_CALLBACK_FAILED
     try:
+        os.environ[contract.ENV_MARK] = mark
         fresh.become(work.name, output, report, work.cgroup_dir)
         code = work.run(report)
     except BaseException as error:  # noqa: BLE001  what our own part of the child did wrong

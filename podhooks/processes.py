@@ -12,7 +12,7 @@ import os
 import signal
 import time
 
-from podhooks import log
+from podhooks import contract, log
 from podhooks.value import Value
 
 TURN_SECONDS = 1.0  # in which no machine starts the 32768 processes after which numbers begin anew
@@ -94,16 +94,16 @@ def signal_group(leader: int, number: signal.Signals) -> None:
         pass  # the group holds only processes of other users
 
 
-def end_leftovers(leader: int, variable: str, seconds: float) -> None:
+def end_leftovers(leader: int, mark: str, seconds: float) -> None:
     """Kill and reap what the ended, still unreaped child `leader` left running.
 
-    `variable` is the `NAME=value` that the callback's environment holds; `seconds` how long the child ran.
+    `mark` is what contract.ENV_MARK is in its environment, and in no other's; `seconds` how long the child ran.
     """
     ended = read_process(leader)
     if ended is None:
         return
     give_up_at = time.monotonic() + LEFTOVER_SECONDS
-    while left := [process for process in younger_processes(ended, seconds) if end(process, ended, variable)]:
+    while left := [process for process in younger_processes(ended, seconds) if end(process, ended, mark)]:
         if time.monotonic() > give_up_at:
             log.warning("processes of a callback can't be ended", pids=[process.pid for process in left])
             return
@@ -131,11 +131,11 @@ def newest_number() -> int:
     return int(last[0]) if last and last[0].isdigit() else 0
 
 
-def end(process: Process, leader: Process, variable: str) -> bool:
+def end(process: Process, leader: Process, mark: str) -> bool:
     """Whether `process` was the callback's and still there; then it has been sent SIGKILL, or was reaped."""
     if process.state == "Z":
         return reap(process, leader)
-    if not belongs(process, leader, variable):
+    if not belongs(process, leader, mark):
         return False
     descriptor = open_pidfd(process.pid)
     try:
@@ -151,11 +151,11 @@ def end(process: Process, leader: Process, variable: str) -> bool:
     return True
 
 
-def belongs(process: Process, leader: Process, variable: str) -> bool:
+def belongs(process: Process, leader: Process, mark: str) -> bool:
     if leader.pid in (process.group, process.session) or process.comm == name_for(leader.pid):
         return True
-    # Every environment ends with an empty string: without a variable to look for, everybody would belong.
-    return bool(variable) and os.fsencode(variable) in read_file(f"/proc/{process.pid}/environ").split(b"\0")
+    variable = os.fsencode(f"{contract.ENV_MARK}={mark}")
+    return variable in read_file(f"/proc/{process.pid}/environ").split(b"\0")
 
 
 def reap(process: Process, leader: Process) -> bool:

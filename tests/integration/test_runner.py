@@ -291,9 +291,9 @@ def test_a_retry_does_not_take_the_time_of_later_callbacks(lists: Lists) -> None
 
 
 def test_the_idempotency_key_is_the_same_for_all_attempts(lists: Lists) -> None:
-    lists.write("def f(c):\n print(c.idempotency_key, os.environ['PODHOOKS_IDEMPOTENCY_KEY'])\n raise ValueError\n")
+    lists.write("def f(c):\n print('key', c.idempotency_key)\n raise ValueError\n")
     answer = lists.run({"call": "hooks:f", "retries": 1, "key": "k"})
-    assert answer.out.count(b"u1/on-start/k u1/on-start/k\n") == 2
+    assert answer.out.count(b"key u1/on-start/k\n") == 2
 
 
 # Policies, order, conditions.
@@ -475,12 +475,19 @@ def test_a_command_leaves_nothing_behind_either(lists: Lists) -> None:
     wait_until(lambda: is_gone(lists.pid_in("daemon")))
 
 
+def test_the_environment_is_the_containers_and_the_mark(lists: Lists) -> None:
+    lists.write("def f(): print(*sorted(os.environ))\n")
+    answer = lists.run({"call": "hooks:f", "key": "k"}, environ={"MY_VARIABLE": "1"})
+    added = {"MY_VARIABLE", contract.ENV_MARK}
+    assert set(answer.out.decode().split("] ")[1].split()) - set(os.environ) - {"LC_CTYPE"} == added - set(os.environ)
+
+
 def test_nobody_elses_process_is_ended(lists: Lists) -> None:
     """A younger one with a variable much like the callback's mark, as where a pod's containers share processes."""
     lists.write("def f():\n open('began', 'w').write('1')\n while not os.path.exists('go'): time.sleep(0.01)\n")
     process = lists.start("hooks:f")
     lists.pid_in("began")
-    like = {contract.ENV_IDEMPOTENCY_KEY: "u1/on-start/other"}
+    like = {contract.ENV_MARK: "1-1"}
     younger = subprocess.Popen(["sleep", "300"], env={**os.environ, **like}, start_new_session=True)
     try:
         (lists.folder / "go").write_text("")
