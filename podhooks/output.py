@@ -84,6 +84,8 @@ class Sink:
 
     def write(self) -> None:
         """Write as much as goes at once."""
+        if not self._poller.poll(0):
+            return
         data = memoryview(b"".join(self._backlog))
         position = 0
         while position < len(data) and self._poller.poll(0):

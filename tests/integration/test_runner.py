@@ -537,8 +537,21 @@ def test_a_hundred_megabytes_cost_neither_memory_nor_a_deadlock(lists: Lists) ->
     assert peak < 60 << 20
 
 
+def test_a_hundred_megabytes_in_one_line_cost_no_more_than_their_cut(lists: Lists) -> None:
+    lists.write("def f():\n block = b'x' * 1_000_000\n for n in range(100): os.write(1, block)\n")
+    process = lists.start({"call": "hooks:f", "timeout_seconds": 30.0})
+    watched = psutil.Process(process.pid)
+    while process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            assert watched.memory_info().rss < 60 << 20
+        time.sleep(0.02)
+    answer = lists.finish(process)
+    assert answer.statuses == ["succeeded"]
+    assert len(answer.out) < 20_000
+
+
 def test_a_stdout_that_nobody_reads_does_not_stop_the_clock(lists: Lists) -> None:
-    lists.write("def f():\n while True: print('x' * 1000)\ndef g(): pass\n")
+    lists.write("def f():\n block = b'x' * 999 + b'\\n'\n while True: os.write(1, block * 60)\ndef g(): pass\n")
     process = lists.start({"call": "hooks:f", "timeout_seconds": 2.0}, "hooks:g")
     watched = psutil.Process(process.pid)
     while process.poll() is None:

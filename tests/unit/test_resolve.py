@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -252,6 +253,18 @@ def test_an_import_that_hangs_is_ended(code: Path) -> None:
     (code / "hanging.py").write_text("import time\ntime.sleep(600)\n")
     (line,) = resolve.check([Callback("h", call="hanging:f")], timeout_seconds=1.0)
     assert line.startswith("h: importing it took more than 1 s")
+
+
+def test_a_check_ends_nobody_elses_process(code: Path) -> None:
+    (code / "waiting.py").write_text(
+        "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\ndef f(): pass\n"
+    )
+    check = resolve.Check([Callback("w", call="waiting:f")], Watch(30.0))
+    with subprocess.Popen(["sleep", "300"], start_new_session=True) as stranger:
+        (code / "go").write_text("")
+        assert check.finish() == {}
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 def test_nothing_to_check_starts_no_process() -> None:
