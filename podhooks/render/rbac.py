@@ -1,0 +1,85 @@
+"""What the operator is allowed to do: no more than its code asks for."""
+
+from __future__ import annotations
+
+from podhooks.inject.shapes import Json
+from podhooks.value import Value
+
+RBAC = "rbac.authorization.k8s.io"
+Rule = dict[str, Json]
+
+
+class OperatorNames(Value):
+    """Names of the objects that the operator works with; the same as its flags."""
+
+    namespace: str = "podhooks"
+    service_account: str = "podhooks-operator"
+    role: str = "podhooks-operator"
+    configuration: str = "podhooks"
+    secret: str = "podhooks-webhook-certificates"  # noqa: S105 (a name)
+    lease: str = "podhooks-webhook"
+
+
+def cluster_rules(names: OperatorNames = OperatorNames(), *, self_made: bool = True) -> list[Rule]:  # noqa: B008 (frozen)
+    """In all namespaces: Events beside the pods that it refused; and the one configuration with its caBundle."""
+    verbs = ["get", "patch"] if self_made else ["get"]
+    return [
+        _rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", verbs, names.configuration),
+        _rule("", "events", ["create", "get", "update"]),
+    ]
+
+
+def namespace_rules(names: OperatorNames = OperatorNames(), *, self_made: bool = True) -> list[Rule]:  # noqa: B008 (frozen)
+    """In its own namespace. Nothing where the certificates come from cert-manager.
+
+    `create` can't be bound to a name: at that time the object has none yet as far as the API server's rules go.
+    """
+    if not self_made:
+        return []
+    return [
+        _rule("", "secrets", ["create"]),
+        _rule("", "secrets", ["get", "update"], names.secret),
+        _rule("coordination.k8s.io", "leases", ["create"]),
+        _rule("coordination.k8s.io", "leases", ["get", "update"], names.lease),
+    ]
+
+
+def operator_rbac(names: OperatorNames = OperatorNames(), *, self_made: bool = True) -> list[dict[str, Json]]:  # noqa: B008 (frozen)
+    """ServiceAccount, ClusterRole and Role with their bindings."""
+    namespaced = namespace_rules(names, self_made=self_made)
+    account = {"kind": "ServiceAccount", "name": names.service_account, "namespace": names.namespace}
+    objects: list[dict[str, Json]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": names.service_account, "namespace": names.namespace},
+        },
+        {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": names.role},
+            "rules": cluster_rules(names, self_made=self_made),
+        },
+        _binding("ClusterRole", names, account),
+    ]
+    if namespaced:
+        metadata = {"name": names.role, "namespace": names.namespace}
+        role = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": namespaced}
+        objects += [role, _binding("Role", names, account)]
+    return objects
+
+
+def _rule(group: str, resource: str, verbs: list[str], name: str = "") -> Rule:
+    rule: Rule = {"apiGroups": [group], "resources": [resource], "verbs": verbs}
+    return {**rule, "resourceNames": [name]} if name else rule
+
+
+def _binding(kind: str, names: OperatorNames, account: dict[str, Json]) -> dict[str, Json]:
+    where = {} if kind == "ClusterRole" else {"namespace": names.namespace}
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": f"{kind}Binding",
+        "metadata": {"name": names.role, **where},
+        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": names.role},
+        "subjects": [account],
+    }
