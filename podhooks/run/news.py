@@ -149,7 +149,7 @@ def ended_text(end: Mapping[str, Json]) -> str:
     """`state.terminated` as a sentence."""
     reason, code = text(end.get("reason")), whole(end.get("exitCode"))
     if reason == LOST_REASON:
-        return "ended, and nobody saw how" if end.get("startedAt") else "never ran"
+        return "ended, and nobody saw how"
     if reason in NEVER_RAN_REASONS:
         return f"could not be started: {_one_line(end.get('message'))}"
     verb = "out of memory" if reason == "OOMKilled" else "killed" if code == 137 else "ended"
@@ -158,18 +158,25 @@ def ended_text(end: Mapping[str, Json]) -> str:
 
 
 def _container_news(before: Container, after: Container, pod: str, role: Role) -> Iterator[Entry]:
-    if before.restarts < after.restarts and "terminated" not in before.state:
-        last = mapping(mapping(after.status.get("lastState")).get("terminated"))
-        if last:
-            yield Entry(ended_text(last), pod, after.name, role, Tone.BAD)
+    earlier, last = _end_of(before, "lastState"), _end_of(after, "lastState")
+    if before.restarts < after.restarts and "terminated" not in before.state and last and last != earlier:
+        yield Entry(ended_text(last), pod, after.name, role, Tone.BAD)
+    if _end_of(after, "state").get("reason") == LOST_REASON and (
+        last.get("reason") == LOST_REASON or not before.started
+    ):
+        return  # told already; or there is nothing to tell, because it never ran
     then, now = _state(before), _state(after)
     if now is not None and (now != then or before.restarts < after.restarts):
         yield Entry(now[0], pod, after.name, role, now[1])
 
 
+def _end_of(container: Container, holder: str) -> Mapping[str, Json]:
+    return mapping(mapping(container.status.get(holder)).get("terminated"))
+
+
 def _state(container: Container) -> tuple[str, Tone] | None:
     """What a container's state is worth saying; None while it waits its turn."""
-    waiting, end = mapping(container.state.get("waiting")), mapping(container.state.get("terminated"))
+    waiting, end = mapping(container.state.get("waiting")), _end_of(container, "state")
     if "running" in container.state:
         return (f"running again, restart {container.restarts}" if container.restarts else "running"), Tone.QUIET
     if end:
@@ -189,7 +196,7 @@ def _pod_facts(pod: Mapping[str, Json]) -> dict[str, tuple[str, Tone]]:
         if each.get("type") == "PodScheduled" and each.get("reason") == "Unschedulable":
             facts["scheduling"] = f"no node takes it: {_one_line(each.get('message'))}", Tone.BAD
         if each.get("type") == "DisruptionTarget" and each.get("status") == "True":
-            facts["disruption"] = f"being evicted: {_because(each)}", Tone.BAD
+            facts["disruption"] = f"disrupted: {_because(each)}", Tone.BAD
     if is_deleting(pod):
         grace = whole(metadata.get("deletionGracePeriodSeconds"))
         facts["deletion"] = "being deleted" + (f", {format_duration(grace)} of grace" if grace else ""), Tone.BAD
