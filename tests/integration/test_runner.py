@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,8 +58,9 @@ class Lists:
         places = {"shared": str(self.folder), "log": str(self.folder / "log"), "answer": str(self.folder / "answer")}
         environ = {**os.environ, **options.pop("environ", {})}
         stdout = options.pop("stdout", subprocess.PIPE)
+        before = options.pop("before", [])
         return subprocess.Popen(
-            [sys.executable, "-S", RUN_LIST, json.dumps({"callbacks": given, **places, **options})],
+            [*before, sys.executable, "-S", str(RUN_LIST), json.dumps({"callbacks": given, **places, **options})],
             cwd=self.folder,
             env=environ,
             stdin=subprocess.DEVNULL,
@@ -381,6 +383,27 @@ def test_a_callback_that_tampers_with_the_record_changes_nothing(body: str, list
     record = parse_message((lists.folder / ".podhooks" / "on-start.json").read_bytes())
     assert record is not None
     assert (record.hook, record.outcomes[0].status.value) == (Hook.ON_START, "succeeded")
+
+
+def test_a_callback_that_fills_the_shared_directory_costs_one_line(lists: Lists) -> None:
+    small = lists.folder / "small"
+    small.mkdir()
+    inside = f'mount -t tmpfs -o size=128k tmpfs {small} && exec "$@"'
+    before = ["unshare", *(() if os.getuid() == 0 else ("-Ur",)), "-m", "sh", "-c", inside, "sh"]
+    if shutil.which("unshare") is None or subprocess.run([*before, "true"], capture_output=True).returncode:
+        pytest.skip("this machine allows no mounts")
+    lists.write(
+        "def f():\n try:\n  with open('small/fill', 'wb', buffering=0) as file:\n"
+        "   while True: file.write(b'x' * 4096)\n except OSError: pass\n"
+        "def g(): print(sorted(os.listdir('small/.podhooks')))\n"
+    )
+    answer = lists.run("hooks:f", "hooks:g", before=before, shared=str(small))
+    assert answer.statuses == ["succeeded", "succeeded"]
+    assert answer.err.count("No space left on device") == 1
+    assert b"['on-start.json']" in answer.out, "no draft is left behind"
+    record = parse_message((lists.folder / "log").read_bytes())
+    assert record is not None
+    assert [each.status.value for each in record.outcomes] == ["succeeded", "succeeded"]
 
 
 # SIGTERM at on_start.
