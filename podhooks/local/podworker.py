@@ -225,7 +225,6 @@ class PodWorker:
             return False
         self._finishing = None
         self._state = replace(self._state, sandbox_ready=False)
-        self._publish()
         return True
 
     def _still_alive(self, termination: Termination) -> bool:
