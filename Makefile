@@ -10,7 +10,7 @@ demo: $(VENV)/.installed  ## four runs of a real Job manifest on the embedded on
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed  ## every test that needs no cluster
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 4 $(PYTEST_ARGS)
 
 check: $(VENV)/.installed  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
