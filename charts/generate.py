@@ -1,0 +1,117 @@
+"""Writes what the charts have from Python code, so that neither says something else than the other: `make charts`.
+
+With --check it writes nothing and ends with 1 where a file isn't what it would write.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from podhooks import __version__, contract
+from podhooks.inject import InjectSettings, containers
+from podhooks.inject.case import Case
+from podhooks.inject.settings import DEFAULT_RESOURCES, Delivery
+from podhooks.plan import Guarantee, Mode, Plan, Policy, format_duration
+
+CHARTS = Path(__file__).parent
+CONTRACT_TEMPLATE = """\
+{{{{- /* podhooks.contract: names and numbers of the injector, as JSON. Written by `make charts`; don't edit. */ -}}}}
+{{{{- define "podhooks.contract" -}}}}
+{content}
+{{{{- end -}}}}
+"""
+
+
+def main(arguments: list[str]) -> int:
+    stale = [path for path, text in files().items() if not path.exists() or path.read_text() != text]
+    if "--check" not in arguments:
+        for path in stale:
+            path.write_text(files()[path])
+        return 0
+    for path in stale:
+        print(f"{path.relative_to(CHARTS.parent)} is stale: run make charts", file=sys.stderr)
+    return int(bool(stale))
+
+
+def files() -> dict[Path, str]:
+    content = json.dumps(library_contract(), indent=1)
+    return {CHARTS / "podhooks-lib/templates/_contract.tpl": CONTRACT_TEMPLATE.format(content=content)}
+
+
+def values_of_annotations() -> dict[str, str]:
+    """Each annotation by the name that it has as a chart's value: onStart, onExitWhen."""
+    return {_camel_case(name.removeprefix(contract.PREFIX)): name for name in contract.USER_ANNOTATIONS}
+
+
+def library_contract() -> dict[str, Any]:
+    """What the library's templates are to know: taken from the containers that the injector makes of a sample."""
+    sample = _sample()
+    container = containers.hook_container(sample, contract.ON_EXIT_CONTAINER)
+    env, mounts = container["env"], {each["name"]: each for each in container["volumeMounts"]}
+    both = (contract.ON_START_CONTAINER, contract.ON_EXIT_CONTAINER)
+    policies = [each.value for each in Policy]
+    return {
+        "version": __version__,
+        "prefix": contract.PREFIX,
+        "onStart": contract.ON_START,
+        "onExit": contract.ON_EXIT,
+        "onExitPolicy": contract.ON_EXIT_POLICY,
+        "onExitTimeout": contract.ON_EXIT_TIMEOUT,
+        "mainContainer": contract.MAIN_CONTAINER,
+        "mode": contract.MODE,
+        "image": contract.IMAGE,
+        "python": contract.PYTHON,
+        "reserve": contract.RESERVE,
+        "resources": contract.RESOURCES,
+        "status": contract.STATUS,
+        "annotations": list(contract.USER_ANNOTATIONS),
+        "values": values_of_annotations(),
+        "choices": {
+            contract.MODE: [each.value for each in Mode],
+            contract.GUARANTEE: [each.value for each in Guarantee],
+            contract.ON_START_POLICY: policies,
+            contract.ON_EXIT_POLICY: policies,
+        },
+        "defaultPython": contract.DEFAULT_PYTHON,
+        "onExitTimeoutDefault": format_duration(contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS),
+        "maxReserveMilliseconds": int(contract.MAX_DEFAULT_RESERVE_SECONDS * 1000),
+        "graceSeconds": contract.DEFAULT_GRACE_SECONDS,
+        "defaultResources": {part: dict(values) for part, values in DEFAULT_RESOURCES.items()},
+        "runtimeImage": sample.settings.image,
+        "containerNames": sorted(contract.OUR_CONTAINERS),
+        "volumeNames": sorted(contract.OUR_VOLUMES),
+        "runtimeContainer": contract.RUNTIME_CONTAINER,
+        "copyCommand": containers.runtime_container(sample)["command"],
+        "scripts": {name: containers.hook_container(sample, name)["command"][-1] for name in both},
+        "programs": {name: containers.hook_container(_installed(sample), name)["command"][-1] for name in both},
+        "inherited": list(containers.INHERITED),
+        "ourEnv": list(containers.OUR_ENV),
+        "variableEnv": [contract.ENV_MAIN_CONTAINER, contract.ENV_MODE, contract.ENV_GRACE_SECONDS],
+        "constantEnv": env[3:],
+        "sharedEnv": containers.SHARED_ENV,
+        "sharedMount": containers.SHARED_MOUNT,
+        "podinfoMount": mounts[contract.PODINFO_VOLUME],
+        "runtimeMount": mounts[contract.RUNTIME_VOLUME],
+        "volumes": containers.volumes(_installed(sample)),
+    }
+
+
+def _sample() -> Case:
+    pod = {"spec": {"containers": [{"name": "main", "image": "main"}]}}
+    return Case(pod, Plan(), InjectSettings())
+
+
+def _installed(sample: Case) -> Case:
+    return sample.replace(settings=sample.settings.replace(delivery=Delivery.INSTALLED))
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("-")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,93 @@
+{{- /*
+podhooks.annotations: this chart's values as annotations, as JSON. A list of names becomes names with commas, any other list
+JSON; texts stay as they are. What isn't given isn't written: the injector's defaults are its own.
+*/ -}}
+{{- define "podhooks.annotations" -}}
+{{- $contract := include "podhooks.contract" . | fromJson -}}
+{{- $annotations := dict -}}
+{{- range $key, $name := $contract.values -}}
+  {{- $value := get $ $key -}}
+  {{- $given := hasKey $ $key -}}
+  {{- if kindIs "invalid" $value -}}{{- $given = false -}}{{- end -}}
+  {{- if and (or (kindIs "slice" $value) (kindIs "map" $value) (kindIs "string" $value)) (not $value) -}}{{- $given = false -}}{{- end -}}
+  {{- if $given -}}
+    {{- $_ := set $annotations $name (include "podhooks.annotationText" (dict "value" $value "key" $key)) -}}
+  {{- end -}}
+{{- end -}}
+{{- toRawJson $annotations -}}
+{{- end -}}
+
+{{- define "podhooks.annotationText" -}}
+{{- $names := true -}}
+{{- if kindIs "string" .value -}}
+  {{- .value -}}
+{{- else if kindIs "slice" .value -}}
+  {{- range .value -}}
+    {{- if not (and (kindIs "string" .) (regexMatch "^[A-Za-z_/][^\\s,#:]*(:[^\\s,#:]+)?$" (toString .))) -}}{{- $names = false -}}{{- end -}}
+  {{- end -}}
+  {{- $names | ternary (join ", " .value) (toRawJson .value) -}}
+{{- else if kindIs "map" .value -}}
+  {{- toRawJson .value -}}
+{{- else -}}
+  {{- toString (int .value) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* podhooks.checkAnnotations: fails at names that aren't ours and words that aren't known. */ -}}
+{{- define "podhooks.checkAnnotations" -}}
+{{- $contract := include "podhooks.contract" . | fromJson -}}
+{{- range $name, $text := . -}}
+  {{- if hasPrefix $contract.prefix $name -}}
+    {{- if eq $name $contract.status -}}
+      {{- fail (printf "%s: this pod is injected already; give podhooks.inject the pod as you wrote it" $name) -}}
+    {{- end -}}
+    {{- if not (has $name $contract.annotations) -}}
+      {{- fail (printf "%s: isn't an annotation; the names are %s" $name (join ", " $contract.annotations)) -}}
+    {{- end -}}
+    {{- if not (kindIs "string" $text) -}}
+      {{- fail (printf "%s: is %v, but annotations hold text: put it in quotes" $name $text) -}}
+    {{- end -}}
+    {{- if not (trim $text) -}}
+      {{- fail (printf "%s: is empty: write a value, or remove the annotation" $name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $name, $words := $contract.choices -}}
+  {{- $text := get $ $name | trim -}}
+  {{- if and $text (not (has $text $words)) -}}
+    {{- fail (printf "%s: %q isn't known: write %s" $name $text (join " or " $words)) -}}
+  {{- end -}}
+{{- end -}}
+{{- if and (eq (get . $contract.onExitPolicy | trim) "fail") (ne (get . $contract.mode | default "native" | trim) "classic") -}}
+  {{- fail (printf "%s: fail can't fail the pod in native mode, where main alone decides: write %s: classic, or policy ignore" $contract.onExitPolicy $contract.mode) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* podhooks.checkPod: fails where our names are taken. */ -}}
+{{- define "podhooks.checkPod" -}}
+{{- $contract := include "podhooks.contract" . | fromJson -}}
+{{- $spec := .spec | default dict -}}
+{{- if not $spec.containers -}}
+  {{- fail "spec.containers: the pod has no containers, so there is no main" -}}
+{{- end -}}
+{{- range $field, $taken := dict "containers" $contract.containerNames "initContainers" $contract.containerNames "volumes" $contract.volumeNames -}}
+  {{- range $index, $each := get $spec $field | default list -}}
+    {{- if has $each.name $taken -}}
+      {{- fail (printf "spec.%s[%d].name: %q is there already, a name that Podhooks needs: rename it" $field $index $each.name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $container := $spec.containers -}}
+  {{- range $container.env -}}
+    {{- if and (has .name $contract.ourEnv) (ne (toRawJson .) (toRawJson $contract.sharedEnv)) -}}
+      {{- fail (printf "%s is a variable of %s that Podhooks sets itself: take it out" .name $container.name) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- range $container.volumeMounts -}}
+    {{- $path := .mountPath | default "" | trimSuffix "/" -}}
+    {{- if and (hasPrefix "/podhooks/" (printf "%s/" $path)) (ne .name $contract.sharedMount.name) -}}
+      {{- fail (printf "%s of %s is below /podhooks, where Podhooks mounts its own volumes: mount it elsewhere" $path $container.name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
