@@ -16,11 +16,11 @@ import pytest
 
 from podhooks import __version__, contract
 from podhooks.context import Hook, Status
+from podhooks.install import install
 from podhooks.local.apiserver import ApiServer
 from podhooks.local.store import Store
 from podhooks.record import RecordData, parse_message, parse_messages
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 40.0
 
 HOOKS = """
@@ -43,8 +43,9 @@ def slow():
 class Pod:
     """What the on-start container of a pod has."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, script: Path) -> None:
         self.folder = folder
+        self.command = (sys.executable, "-S", str(script))
         self.log = folder / "termination-log"
         self.environ = {
             "PATH": os.environ["PATH"],
@@ -68,7 +69,7 @@ class Pod:
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            command or [sys.executable, "-S", str(runtime(self.folder) / "on_start.py")],
+            command or self.command,
             cwd=self.folder,
             env=self.environ,
             stdout=subprocess.PIPE,
@@ -90,20 +91,17 @@ class Pod:
         return record
 
 
-def runtime(folder: Path) -> Path:
-    """The runtime as it is delivered: the packages and the scripts in one directory."""
-    target = folder / "runtime"
-    if not target.exists():
-        target.mkdir()
-        (target / "podhooks").symlink_to(ROOT / "podhooks")
-        (target / "podhooks_initcontainer").symlink_to(ROOT / "initcontainer" / "podhooks_initcontainer")
-        shutil.copy(ROOT / "initcontainer" / "on_start.py", target)
-    return target
+@pytest.fixture(scope="session")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program in the runtime as it is delivered to a pod."""
+    target = tmp_path_factory.mktemp("delivered") / "runtime"
+    install(target)
+    return target / "on_start.py"
 
 
 @pytest.fixture
-def pod(tmp_path: Path) -> Pod:
-    return Pod(tmp_path)
+def pod(tmp_path: Path, script: Path) -> Pod:
+    return Pod(tmp_path, script)
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -317,7 +315,7 @@ def test_help_is_printed(flag: str, pod: Pod) -> None:
 
 
 def test_version_is_printed(pod: Pod) -> None:
-    code, out, _ = pod.run(sys.executable, "-S", str(runtime(pod.folder) / "on_start.py"), "--version")
+    code, out, _ = pod.run(*pod.command, "--version")
     assert (code, out) == (contract.EXIT_OK, f"podhooks-on-start {__version__}\n")
 
 
@@ -348,7 +346,7 @@ def test_as_process_1_it_reaps_and_ends_everything(pod: Pod) -> None:
         "def look(): print('processes', sorted(int(name) for name in os.listdir('/proc') if name.isdigit()))\n"
     )
     pod.annotate(on_start="daemons:leave\ndaemons:look")
-    code, out, err = pod.run(*command, sys.executable, "-S", str(runtime(pod.folder) / "on_start.py"))
+    code, out, err = pod.run(*command, *pod.command)
     assert code == contract.EXIT_OK, err
     processes = json.loads(out.partition("processes ")[2])
     assert processes[0] == 1
@@ -360,8 +358,7 @@ def test_as_process_1_it_reaps_and_ends_everything(pod: Pod) -> None:
 
 def test_the_start_imports_nothing_that_is_slow(pod: Pod) -> None:
     pod.annotate(on_start="hooks:start", on_exit="hooks:end")
-    script = str(runtime(pod.folder) / "on_start.py")
-    _, out, err = pod.run(sys.executable, "-S", "-X", "importtime", script)
+    _, out, err = pod.run(sys.executable, "-X", "importtime", *pod.command[1:])
     imported = {line.rpartition("|")[2].strip() for line in err.splitlines() if line.startswith("import time:")}
     assert "podhooks.runner" in imported
     slow = {"subprocess", "dataclasses", "typing", "inspect", "pathlib", "tempfile", "logging", "asyncio", "argparse"}
