@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 
 from podhooks import contract, podobject
 from podhooks.inject.settings import InjectSettings
@@ -20,19 +21,19 @@ class Case(Value):
     plan: Plan
     settings: InjectSettings
 
-    @property
+    @cached_property
     def annotations(self) -> Mapping[str, Json]:
         return mapping(mapping(self.pod.get("metadata")).get("annotations"))
 
-    @property
+    @cached_property
     def spec(self) -> Mapping[str, Json]:
         return mapping(self.pod.get("spec"))
 
-    @property
+    @cached_property
     def containers(self) -> list[Mapping[str, Json]]:
         return list(podobject.mappings(self.spec.get("containers")))
 
-    @property
+    @cached_property
     def init_containers(self) -> list[Mapping[str, Json]]:
         return list(podobject.mappings(self.spec.get("initContainers")))
 
@@ -41,11 +42,11 @@ class Case(Value):
         """The container that ours take after: main, or the first of all with `*`."""
         return self.mains[0]
 
-    @property
+    @cached_property
     def mains(self) -> list[Mapping[str, Json]]:
         return [each.spec for each in podobject.main_containers(self.pod)]
 
-    @property
+    @cached_property
     def main_label(self) -> str:
         """What our programs are told: a name, or `*`."""
         return podobject.main_container(self.pod) or ""

@@ -62,7 +62,7 @@ def inject(pod: Mapping[str, Json], settings: InjectSettings = DEFAULTS) -> tupl
 
 def uninject(pod: Mapping[str, Json]) -> tuple[Pod, bool]:
     """The pod as it was before, and whether it had been injected. ManifestError for a status that isn't ours."""
-    bare, status = without_ours(pod)
+    bare, status = without_ours(plain(pod))
     return bare, status is not None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from podhooks import contract
 from podhooks.inject import containers
@@ -14,12 +14,15 @@ from podhooks.podobject import mapping, sequence
 Ours = Callable[[Json], bool]  # whether an entry of a list is one that we put in
 
 
-def without_ours(given: Mapping[str, Json]) -> tuple[Pod, Status | None]:
-    """A copy without what the status says was added. ManifestError for a status that isn't ours."""
-    pod: Pod = plain(given)
-    status = read_status(pod)
+def without_ours(given: Pod) -> tuple[Pod, Status | None]:
+    """A copy without what the status says was added; `given` itself where there is no status.
+
+    ManifestError for a status that isn't ours.
+    """
+    status = read_status(given)
     if status is None:
-        return pod, None
+        return given, None
+    pod: Pod = plain(given)
     annotations = pod["metadata"]["annotations"]
     for key in (contract.STATUS, *status.annotations):
         annotations.pop(key, None)
