@@ -1,0 +1,156 @@
+"""One AdmissionReview in, one out: pure, so that the webhook is this plus HTTP.
+
+Whatever comes in, a valid AdmissionReview goes out, and only invalid annotations together with `fail_on_invalid` keep a
+pod from being admitted: a broken injector must not be able to stop a cluster.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from podhooks import __version__
+from podhooks.inject import InjectSettings, Outcome, Report, inject
+from podhooks.plan import Finding
+from podhooks.podobject import mapping, mappings, text
+from podhooks.value import Value
+from podhooks_operator.admissionwarnings import limited, sentence, warnings_of
+from podhooks_operator.jsondiff import diff
+
+Json: TypeAlias = Any
+API_VERSION = "admission.k8s.io/v1"
+KIND = "AdmissionReview"
+
+NOT_A_REVIEW = "not-a-review"
+NOT_A_POD = "not-a-pod"
+INTERNAL_ERROR = "internal-error"
+OWN_REASONS: Mapping[str, str] = {
+    NOT_A_REVIEW: "the request isn't an admission.k8s.io/v1 AdmissionReview",
+    NOT_A_POD: "the request isn't the creation of a v1 Pod",
+    INTERNAL_ERROR: "the injector failed: this is a bug, and the log has its traceback",
+}
+"""Reasons of the webhook itself; all others are the injector's."""
+
+IGNORED = "ignored"  # nothing was asked of the injector
+
+
+class ReviewSettings(Value):
+    inject: InjectSettings = InjectSettings()
+    fail_on_invalid: bool = False
+
+
+class Refusal(Value):
+    """A pod that was admitted without what its annotations ask for: what an Event tells. `owner` is an ownerReference,
+    empty where nothing owns the pod."""
+
+    namespace: str
+    name: str
+    owner: Mapping[str, Json]
+    findings: tuple[Finding, ...]
+
+
+class Review(Value):
+    """The answer, and what logs, metrics and Events need of it. `outcome` is the injector's, or `ignored`."""
+
+    answer: dict[str, Json]
+    outcome: str
+    reasons: tuple[str, ...] = ()
+    denied: bool = False
+    namespace: str = ""
+    name: str = ""
+    dry_run: bool = False
+    refusal: Refusal | None = None
+    failure: Exception | None = None
+
+
+def review(request: Mapping[str, Json], settings: ReviewSettings) -> Mapping[str, Json]:
+    return judge(request, settings).answer
+
+
+def judge(request: Json, settings: ReviewSettings) -> Review:
+    """The whole decision. Never raises."""
+    body = mapping(mapping(request).get("request"))
+    uid = text(body.get("uid"))
+    if mapping(request).get("apiVersion") != API_VERSION or mapping(request).get("kind") != KIND or not uid:
+        return not_a_review(uid)
+    pod = body.get("object")
+    if not _creates_pod(body) or not isinstance(pod, dict):
+        return Review(admitted(uid), IGNORED, (NOT_A_POD,))
+    try:
+        result, report = inject(pod, settings.inject)
+        found = _answered(body, pod, result, report, settings)
+    except Exception as failure:  # noqa: BLE001 (the edge: no bug of ours may stop a pod)
+        warning = f"podhooks: not injected: {OWN_REASONS[INTERNAL_ERROR]}"
+        found = Review(admitted(uid, [warning]), Outcome.REFUSED.value, (INTERNAL_ERROR,), failure=failure)
+    namespace, name = text(body.get("namespace")), _name(body, pod)
+    return found.replace(namespace=namespace, name=name, dry_run=body.get("dryRun") is True)
+
+
+def not_a_review(uid: str = "") -> Review:
+    """Also the answer to what isn't even JSON. The API server can't do anything with it; a person who tries can."""
+    warning = f"podhooks: {OWN_REASONS[NOT_A_REVIEW]}"
+    return Review(admitted(uid, [warning]), IGNORED, (NOT_A_REVIEW,))
+
+
+def admitted(uid: str, warnings: Sequence[str] = (), **more: Json) -> dict[str, Json]:
+    return _review(uid, {"allowed": True, **({"warnings": list(warnings)} if warnings else {}), **more})
+
+
+def _review(uid: str, response: Mapping[str, Json]) -> dict[str, Json]:
+    return {"apiVersion": API_VERSION, "kind": KIND, "response": {"uid": uid, **response}}
+
+
+def _creates_pod(body: Mapping[str, Json]) -> bool:
+    kind = mapping(body.get("kind"))
+    return (
+        (kind.get("group"), kind.get("version"), kind.get("kind")) == ("", "v1", "Pod")
+        and body.get("operation") == "CREATE"
+        and not body.get("subResource")
+    )
+
+
+def _name(body: Mapping[str, Json], pod: Mapping[str, Json]) -> str:
+    """Pods of controllers have no name yet, only what it will begin with."""
+    metadata = mapping(pod.get("metadata"))
+    return text(body.get("name")) or text(metadata.get("name")) or text(metadata.get("generateName")) + "*"
+
+
+def _answered(
+    body: Mapping[str, Json], pod: dict[str, Json], result: dict[str, Json], report: Report, settings: ReviewSettings
+) -> Review:
+    uid, outcome = text(body.get("uid")), report.outcome.value
+    if report.errors and settings.fail_on_invalid:
+        return Review(_denied(uid, report), outcome, report.reasons, denied=True)
+    if report.errors:
+        answer = admitted(uid, warnings_of(report, "not injected"), auditAnnotations=_audit(report))
+        return Review(answer, outcome, report.reasons, refusal=_refusal(body, pod, report))
+    patch = diff(pod, result)
+    more = {"patchType": "JSONPatch", "patch": _encoded(patch)} if patch else {}
+    answer = admitted(uid, warnings_of(report, "not injected"), **more, auditAnnotations=_audit(report))
+    return Review(answer, outcome, report.reasons)
+
+
+def _denied(uid: str, report: Report) -> dict[str, Json]:
+    message = "; ".join(limited(sentence(each, "podhooks") for each in report.errors))
+    status = {"code": 422, "reason": "Invalid", "status": "Failure", "message": message}
+    warnings = limited(sentence(each, "podhooks") for each in report.warnings)
+    more = {"warnings": warnings} if warnings else {}
+    return _review(uid, {"allowed": False, "status": status, **more, "auditAnnotations": _audit(report)})
+
+
+def _audit(report: Report) -> dict[str, str]:
+    """For the API server's audit log, which puts the webhook's name before each key."""
+    reasons = {"reasons": ",".join(report.reasons)} if report.reasons else {}
+    return {"outcome": report.outcome.value, **reasons, "version": __version__}
+
+
+def _refusal(body: Mapping[str, Json], pod: Mapping[str, Json], report: Report) -> Refusal:
+    owners = list(mappings(mapping(pod.get("metadata")).get("ownerReferences")))
+    owner = next((each for each in owners if each.get("controller") is True), owners[0] if owners else {})
+    return Refusal(text(body.get("namespace")), _name(body, pod), owner, report.errors)
+
+
+def _encoded(patch: Sequence[Mapping[str, Json]]) -> str:
+    return base64.b64encode(json.dumps(patch, separators=(",", ":")).encode()).decode()
