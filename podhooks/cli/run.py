@@ -80,10 +80,10 @@ def run(args: argparse.Namespace) -> int:
     options = Options(timeout_seconds=parse_duration(args.timeout) if args.timeout else None, keep=args.keep)
     variables, settings = parse_variables(args.env), settings_from(args)
     streams = read_streams(names)
+    _written(streams, args, "default")  # what is wrong with the file is said before anybody is asked
     if print_findings(streams, settings):
         print("podhooks run: nothing was started", file=sys.stderr)
         return contract.EXIT_BAD_INPUT
-    _written(streams, args, "default")  # what is wrong with the file is said before anybody is asked
     backend = connect(args, settings, directory_of(names))
     try:
         written = _written(streams, args, backend.namespace)

@@ -72,6 +72,10 @@ class Backend(Protocol):
         """The lines of a container's present run until `has_ended` says so, or of the one before."""
         ...
 
+    def kept(self, run: Object) -> str:
+        """Where to look at what was kept."""
+        ...
+
     def close(self) -> None:
         """End every watch and log, and whatever else was started."""
         ...

@@ -164,6 +164,9 @@ class RealCluster:
             self._closed.wait(LOG_TICK_SECONDS)
         return has_ended()
 
+    def kept(self, run: Object) -> str:
+        return f"kubectl -n {run['metadata']['namespace']} get {run['kind'].lower()} {run['metadata']['name']}"
+
     def close(self) -> None:
         self._closed.set()
 

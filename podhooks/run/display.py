@@ -52,7 +52,7 @@ class PlainDisplay:
         self._can_bar = encoding.startswith("utf")
 
     def line(self, line: Line) -> None:
-        text = harmless("".join(text for text, _ in line), keep_colours=False).rstrip()
+        text = "".join(harmless_plain(text) for text, _ in line).rstrip()
         if not self._can_bar:
             text = text.replace(BAR, "|").encode("ascii", "backslashreplace").decode()
         self._stream.write(text + "\n")

@@ -95,6 +95,8 @@ def run(request: Request, backend: Backend, display: Display, elapsed: Callable[
         display.line([])
         for each in pods:
             tell(display, summary_lines(each))
+        if options.keep:
+            display.line([(f"kept: {backend.kept(created)}", "")])
         display.line(verdict_line(label_of(created), found))
         return STOP_CODES[ending.stop] if ending.forced and ending.stop else found.exit_code
 

@@ -110,6 +110,9 @@ class StandIn:
             for line in lines:
                 yield line.decode("utf-8", "replace").rstrip("\n")
 
+    def kept(self, run: Object) -> str:  # noqa: ARG002  all of it is in one place
+        return f"{self.state_dir} (volumes and logs)"
+
     def close(self) -> None:
         self._cluster.stop()
 
