@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
+BENCHMARK_ARGS ?=
 
-.PHONY: demo test check format clean
+.PHONY: demo test check benchmark format clean
 
 demo: $(VENV)/.installed  ## four runs of a real Job manifest on the embedded one-node stand-in
 	$(BIN)/python examples/demo.py
@@ -17,6 +18,9 @@ check: $(VENV)/.installed  ## format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+benchmark: $(VENV)/.installed  ## how fast and how small, each beside its floor; about three minutes
+	$(BIN)/python -m benchmarks $(BENCHMARK_ARGS)
 
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
