@@ -10,11 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import schemas
+
 from podhooks import __version__, contract
 from podhooks.inject import InjectSettings, containers
 from podhooks.inject.case import Case
 from podhooks.inject.settings import DEFAULT_RESOURCES, Delivery
 from podhooks.plan import Guarantee, Mode, Plan, Policy, format_duration
+from podhooks.render.pod_rbac import pod_rules
 
 CHARTS = Path(__file__).parent
 CONTRACT_TEMPLATE = """\
@@ -38,7 +41,11 @@ def main(arguments: list[str]) -> int:
 
 def files() -> dict[Path, str]:
     content = json.dumps(library_contract(), indent=1)
-    return {CHARTS / "podhooks-lib/templates/_contract.tpl": CONTRACT_TEMPLATE.format(content=content)}
+    return {
+        CHARTS / "podhooks-lib/templates/_contract.tpl": CONTRACT_TEMPLATE.format(content=content),
+        CHARTS / "podhooks-lib/values.schema.json": json.dumps(schemas.library(), indent=2) + "\n",
+        CHARTS / "flow-job/values.schema.json": json.dumps(schemas.flow_job(), indent=2) + "\n",
+    }
 
 
 def values_of_annotations() -> dict[str, str]:
@@ -96,6 +103,8 @@ def library_contract() -> dict[str, Any]:
         "podinfoMount": mounts[contract.PODINFO_VOLUME],
         "runtimeMount": mounts[contract.RUNTIME_VOLUME],
         "volumes": containers.volumes(_installed(sample)),
+        "runtimeDir": contract.RUNTIME_DIR,
+        "podRules": pod_rules(),
     }
 
 

@@ -213,6 +213,32 @@
     ]
    }
   }
+ ],
+ "runtimeDir": "/podhooks/runtime/opt/podhooks",
+ "podRules": [
+  {
+   "apiGroups": [
+    ""
+   ],
+   "resources": [
+    "pods"
+   ],
+   "verbs": [
+    "get",
+    "watch"
+   ]
+  },
+  {
+   "apiGroups": [
+    ""
+   ],
+   "resources": [
+    "pods/log"
+   ],
+   "verbs": [
+    "get"
+   ]
+  }
  ]
 }
 {{- end -}}
