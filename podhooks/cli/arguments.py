@@ -9,7 +9,8 @@ from podhooks.inject import Delivery, InjectSettings, parse_kubernetes_version
 DEFAULTS = InjectSettings()
 
 
-def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
+def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
+    """How the runtime reaches a pod: what every door must be told."""
     parser.add_argument(
         "--delivery",
         choices=[each.value for each in Delivery],
@@ -21,16 +22,21 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pull-policy", choices=["Always", "IfNotPresent", "Never"], help="for that image (default: Kubernetes')"
     )
+
+
+def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
+    add_runtime_arguments(parser)
     parser.add_argument(
         "--kubernetes", metavar="VERSION", help="the oldest version that it must run on, to be told what it can't do"
     )
 
 
+def runtime_settings_from(args: argparse.Namespace) -> InjectSettings:
+    return DEFAULTS.replace(image=args.image, delivery=Delivery(args.delivery), pull_policy=args.pull_policy)
+
+
 def settings_from(args: argparse.Namespace) -> InjectSettings:
     """InputError for a version that isn't one."""
-    return DEFAULTS.replace(
-        image=args.image,
-        delivery=Delivery(args.delivery),
-        pull_policy=args.pull_policy,
+    return runtime_settings_from(args).replace(
         kubernetes=parse_kubernetes_version(args.kubernetes) if args.kubernetes else None,
     )

@@ -14,6 +14,8 @@ def entry(key: str, value: Json, sequence_indent: int) -> list[str]:
         return [f"{written(key)}:", *_indented(mapping_lines(value, sequence_indent), 2)]
     if isinstance(value, list) and value:
         return [f"{written(key)}:", *_indented(list_lines(value, sequence_indent), sequence_indent)]
+    if isinstance(value, str) and is_block(value):
+        return [f"{written(key)}: |-", *_indented(value.split("\n"), 2)]
     return [f"{written(key)}: {_flat(value)}"]
 
 
@@ -38,6 +40,13 @@ def item(value: Json, sequence_indent: int) -> list[str]:
 
 def document_lines(value: Json, sequence_indent: int) -> list[str]:
     return mapping_lines(value, sequence_indent) if value else ["{}"]
+
+
+def is_block(text: str) -> bool:
+    """Whether a text of several lines can stand as it is, below `|-`."""
+    lines = text.split("\n")
+    shown = all(line and line.isprintable() and not line.endswith(" ") for line in lines)
+    return len(lines) > 1 and shown and not lines[0].startswith(" ")
 
 
 def _flat(value: Json) -> str:

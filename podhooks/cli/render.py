@@ -3,6 +3,7 @@
 examples:
   podhooks render webhook-configuration --namespace podhooks | kubectl apply -f -
   podhooks render operator-rbac --namespace podhooks | kubectl apply -f -
+  podhooks render admission-policy | kubectl apply -f -
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ class Renderer(Value):
 
 
 RENDERERS = (
+    Renderer(
+        "admission-policy", "podhooks.cli.render_admission_policy", "a MutatingAdmissionPolicy, instead of the webhook"
+    ),
     Renderer("webhook-configuration", "podhooks.cli.render_webhook", "the MutatingWebhookConfiguration"),
     Renderer("operator-rbac", "podhooks.cli.render_rbac", "the operator's ServiceAccount, roles and bindings"),
 )

@@ -1,0 +1,127 @@
+"""The JSON Patch that the policy makes, as one CEL expression, from the containers and volumes that inject() adds."""
+
+from __future__ import annotations
+
+from podhooks import __version__, contract
+from podhooks.admission_policy.cel import Cel, add, bracketed, indented, literal, optional, quoted, text_map
+from podhooks.admission_policy.inherited import CONTAINER, inherited, mounts, security
+from podhooks.admission_policy.settings import PolicySettings
+from podhooks.admission_policy.variables import is_main, is_shared_env, is_shared_mount
+from podhooks.inject import containers
+from podhooks.inject.case import Case
+from podhooks.inject.settings import Delivery
+from podhooks.inject.shapes import Json
+from podhooks.plan import Mode, Plan
+
+VOLUME = "Object.spec.volumes"
+NATIVE = f"variables.mode == {quoted(Mode.NATIVE.value)}"
+OUTER = {
+    contract.ENV_MAIN_CONTAINER: Cel("variables.mainLabel"),
+    contract.ENV_MODE: Cel("variables.mode"),
+    contract.ENV_GRACE_SECONDS: Cel("string(variables.raised)"),
+}
+"""Variables of our containers whose values are the pod's."""
+
+
+def patch(settings: PolicySettings) -> Cel:
+    """The patch; for a pod that can't be given callbacks an error that says why: CEL names the key it can't find."""
+    parts = (*_volumes(settings), *_our_containers(settings), _mains(), _grace(), _status())
+    whole = "\n+ ".join(parts)
+    return Cel(f'variables.problem != "" ? [{{"": JSONPatch{{}}}}[variables.problem]] :\n{whole}')
+
+
+def _case(settings: PolicySettings) -> Case:
+    """A pod of which nothing is known: what our containers have in it, they have in any."""
+    return Case({"spec": {"containers": [{"name": "main"}]}}, Plan(), settings.inject)
+
+
+def _ops(*operations: Cel, when: str = "") -> Cel:
+    made = bracketed("[", operations, "]")
+    return Cel(f"({when} ? {made} : [])") if when else made
+
+
+def _volumes(settings: PolicySettings) -> list[Cel]:
+    volumes = containers.volumes(_case(settings))
+    return [
+        _ops(add("/spec/volumes", Cel("[]")), when="!has(object.spec.volumes)"),
+        _ops(*(add("/spec/volumes/-", literal(each, VOLUME)) for each in volumes)),
+    ]
+
+
+def _our_containers(settings: PolicySettings) -> list[Cel]:
+    field = "/spec/initContainers"
+    parts = [_ops(add(field, Cel("[]")), when="!has(object.spec.initContainers)")]
+    place = "variables.firstFree"
+    if settings.inject.delivery is Delivery.COPY:
+        parts.append(_ops(add(f"{field}/0", _runtime_container(settings))))
+        place += " + 1"
+    path = Cel(f"{NATIVE} ? '{field}/' + string({place}) : '/spec/containers/-'")
+    on_exit = _hook_container(settings, contract.ON_EXIT_CONTAINER)
+    parts.append(_ops(add(path, on_exit), when="variables.withExit"))
+    parts.append(_ops(add(f"{field}/-", _hook_container(settings, contract.ON_START_CONTAINER))))
+    return parts
+
+
+def _hook_container(settings: PolicySettings, name: str) -> Cel:
+    """What inject() makes around a main of which nothing is known, with what the pod's own main brings."""
+    made = containers.hook_container(_case(settings), name)
+    changed = {
+        **inherited(),
+        "command": Cel(f"[variables.python] + {literal(made['command'][1:], CONTAINER + '.command')}"),
+        "env": _behind(Cel("variables.env"), [_outer(each) for each in made["env"]], "env"),
+        "volumeMounts": _behind(mounts(), made["volumeMounts"], "volumeMounts"),
+        **_common(),
+    }
+    policy = made.pop("restartPolicy", None)
+    if policy is not None:
+        changed[optional("restartPolicy")] = Cel(f"{NATIVE} ? optional.of({quoted(policy)}) : optional.none()")
+    return literal({**made, **changed}, CONTAINER)
+
+
+def _outer(entry: dict[str, Json]) -> dict[str, Json]:
+    return {**entry, "value": OUTER[entry["name"]]} if entry["name"] in OUTER else entry
+
+
+def _behind(own: Cel, ours: list[Json], field: str) -> Cel:
+    return Cel(f"{own} + {literal(ours, f'{CONTAINER}.{field}')}")
+
+
+def _runtime_container(settings: PolicySettings) -> Cel:
+    made = containers.runtime_container(_case(settings))
+    return literal({**made, **_common()}, CONTAINER)
+
+
+def _common() -> dict[str, Json]:
+    amounts = {part: Cel(f"variables.{part}") for part in ("requests", "limits")}
+    return {"resources": amounts, "securityContext": security("variables.security")}
+
+
+def _mains() -> Cel:
+    """The shared directory in main, or in each of them."""
+    mount, env = containers.SHARED_MOUNT, containers.SHARED_ENV
+    parts = (
+        _append("volumeMounts", text_map(mount), is_shared_mount("e")),
+        _append("env", text_map(env), is_shared_env("e")),
+    )
+    return Cel(f"object.spec.containers.transformList(i, c, {is_main('c')},\n{indented(' + '.join(parts))}).flatten()")
+
+
+def _append(field: str, entry: Cel, same: str) -> Cel:
+    path = f"'/spec/containers/' + string(i) + (has(c.{field}) ? '/{field}/-' : '/{field}')"
+    value = Cel(f"has(c.{field}) ? dyn({entry}) : dyn([{entry}])")
+    there = f"c.?{field}.orValue([]).exists(e, {same})"
+    return _ops(add(Cel(path), value), when=f"!{there}")
+
+
+def _grace() -> Cel:
+    operation = add("/spec/terminationGracePeriodSeconds", Cel("variables.raised"))
+    return _ops(operation, when="variables.raised != variables.grace")
+
+
+def _status() -> Cel:
+    """Without the hash of the annotations, which CEL can't make: `door` says why."""
+    begin = quoted(f'{{"version":"{__version__}","door":"policy"')[:-1]
+    grace = "(variables.raised != variables.grace ? ',\"grace\":' + string(variables.grace) : '')"
+    own = "(variables.own == [] ? '' : ',\"own\":[\"' + variables.own.join('\",\"') + '\"]')"
+    path = "/metadata/annotations/" + contract.STATUS.replace("/", "~1")
+    return _ops(add(path, Cel(f"{begin}\" + {grace} + {own} + '}}'")))

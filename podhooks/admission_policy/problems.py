@@ -1,0 +1,98 @@
+"""Why a pod can't be given what it asks for: the first reason, or "". With failurePolicy Fail it is what users read.
+
+Only what the pod's shape depends on. All else the annotations may have wrong is found by on-start, which parses
+them in the pod, before main starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from podhooks import contract
+from podhooks.admission_policy import quantities
+from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quoted
+from podhooks.admission_policy.reserve import is_duration
+from podhooks.inject import containers
+from podhooks.inject.checks import MIRROR_ANNOTATION, OUR_ROOT
+from podhooks.plan import Mode
+
+SHAPING = (
+    contract.ON_START,
+    contract.ON_EXIT,
+    contract.MAIN_CONTAINER,
+    contract.MODE,
+    contract.IMAGE,
+    contract.PYTHON,
+    contract.RESERVE,
+    contract.ON_EXIT_TIMEOUT,
+    contract.RESOURCES,
+)
+"""The annotations that this door reads itself."""
+
+
+def problem() -> Cel:
+    return first_match(((f"({condition})", quoted(text)) for condition, text in _problems()), '""')
+
+
+def _problems() -> Iterator[tuple[str, str]]:
+    yield from _kind_of_pod()
+    yield from _annotations()
+    yield from _names_taken()
+    yield from _main_fields_taken()
+    yield _api_access()
+
+
+def _kind_of_pod() -> Iterator[tuple[str, str]]:
+    os = "object.spec.?os.?name.orValue(object.spec.?nodeSelector[?'kubernetes.io/os'].orValue(''))"
+    yield f"{os} == 'windows'", "Podhooks runs in Linux pods only: take its annotations out"
+    yield f"{quoted(MIRROR_ANNOTATION)} in object.metadata.annotations", "a static pod can't be changed by the API"
+
+
+def _annotations() -> Iterator[tuple[str, str]]:
+    yield f"{listed(SHAPING)}.exists(name, variables.given[?name].orValue('-') == '')", "an annotation is empty"
+    modes = [each.value for each in Mode]
+    yield f"!(variables.mode in {listed(modes)})", f"{contract.MODE} must be {' or '.join(modes)}"
+    everyone = quoted(contract.ALL_CONTAINERS)
+    unknown = f"variables.mainLabel != {everyone} && !(variables.mainLabel in variables.names)"
+    yield unknown, f"{contract.MAIN_CONTAINER} names no container of this pod"
+    for name, value in ((contract.IMAGE, "image"), (contract.PYTHON, "python")):
+        yield f"variables.{value}.matches({pattern('[[:space:]]')})", f"{name} has a blank in it"
+    for name in (contract.ON_EXIT_TIMEOUT, contract.RESERVE):
+        given = f"variables.given[{quoted(name)}]"
+        condition = f"variables.withExit && {quoted(name)} in variables.given && !{is_duration(given)}"
+        yield condition, f"{name} isn't a duration: write one like 30s, 5m or 1h30m"
+    condition = f"{quoted(contract.RESOURCES)} in variables.given && !{quantities.is_readable()}"
+    yield condition, f"{contract.RESOURCES} can't be read by the admission policy: write plain JSON with quantities"
+
+
+def _names_taken() -> Iterator[tuple[str, str]]:
+    taken = f"c.name in {listed(sorted(contract.OUR_CONTAINERS))}"
+    yield (
+        f"variables.initContainers.exists(c, {taken}) || object.spec.containers.exists(c, {taken})",
+        "a container has a name that Podhooks needs: rename it",
+    )
+    volumes = listed(sorted(contract.OUR_VOLUMES))
+    yield (
+        f"object.spec.?volumes.orValue([]).exists(v, v.name in {volumes})",
+        "a volume has a name that Podhooks needs: rename it",
+    )
+
+
+def _main_fields_taken() -> Iterator[tuple[str, str]]:
+    from podhooks.admission_policy.variables import is_shared_env, is_shared_mount
+
+    below = f"m.mountPath.matches({pattern(f'^{OUR_ROOT}(/|$)')})"
+    mounts = f"c.?volumeMounts.orValue([]).exists(m, {below} && !{is_shared_mount('m')})"
+    yield f"variables.mains.exists(c, {mounts})", f"main mounts something below {OUR_ROOT}: mount it elsewhere"
+    env = f"c.?env.orValue([]).exists(e, e.name in {listed(containers.OUR_ENV)} && !{is_shared_env('e')})"
+    yield f"variables.mains.exists(c, {env})", "main sets a variable that Podhooks sets itself: take it out"
+
+
+def _api_access() -> tuple[str, str]:
+    mounted = f"m.mountPath == {quoted(contract.SERVICE_ACCOUNT_DIR)}"
+    return (
+        f"variables.withExit && variables.mode == {quoted(Mode.CLASSIC.value)} "
+        "&& object.spec.?automountServiceAccountToken.orValue(true) == false "
+        f"&& !variables.main.?volumeMounts.orValue([]).exists(m, {mounted})",
+        "classic mode needs the API to learn how main ended: mount the service account's token",
+    )

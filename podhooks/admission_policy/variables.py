@@ -1,0 +1,111 @@
+"""The policy's variables: what the annotations and the pod say, each one CEL expression that may use those before it.
+
+The API server evaluates a variable when it is first used, and once.
+"""
+
+from __future__ import annotations
+
+from podhooks import contract
+from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quoted
+from podhooks.admission_policy.problems import problem
+from podhooks.admission_policy.quantities import resource_variables
+from podhooks.admission_policy.reserve import reserve_variables
+from podhooks.admission_policy.settings import PolicySettings
+from podhooks.inject import containers
+
+Variables = dict[str, str]
+
+
+def variables(settings: PolicySettings) -> Variables:
+    """In the order in which they build on each other."""
+    return {
+        **_annotation_variables(),
+        **_main_variables(),
+        **reserve_variables(),
+        **resource_variables(settings.inject.resources),
+        **_container_variables(),
+        "problem": problem(),
+        **_status_variables(),
+    }
+
+
+def _annotation_variables() -> Variables:
+    """`given`: our annotations without the blanks around them, as the plan reads them."""
+    prefix = quoted(contract.PREFIX)
+    return {
+        "given": f"object.metadata.annotations.transformMap(name, text, name.startsWith({prefix}), text.trim())",
+        "mode": _given(contract.MODE, "native"),
+        "python": _given(contract.PYTHON, contract.DEFAULT_PYTHON),
+        "image": _given(contract.IMAGE, contract.MAIN_IMAGE),
+        "withExit": f"{quoted(contract.ON_EXIT)} in variables.given",
+    }
+
+
+def _given(annotation: str, default: str) -> str:
+    return f"variables.given[?{quoted(annotation)}].orValue({quoted(default)})"
+
+
+def _main_variables() -> Variables:
+    """Who main is: the annotation's, kubectl's default container if there is one of that name, else the first."""
+    default = f"object.metadata.annotations[?{quoted(contract.DEFAULT_CONTAINER_ANNOTATION)}].orValue('')"
+    chosen = [
+        (
+            f"{quoted(contract.MAIN_CONTAINER)} in variables.given",
+            f"variables.given[{quoted(contract.MAIN_CONTAINER)}]",
+        ),
+        (f"{default} in variables.names", default),
+    ]
+    return {
+        "initContainers": "object.spec.?initContainers.orValue([])",
+        "names": "object.spec.containers.map(c, c.name)",
+        "mainLabel": first_match(chosen, "variables.names[0]"),
+        "mains": f"object.spec.containers.filter(c, {is_main('c')})",
+        "main": "variables.mains[0]",
+    }
+
+
+def _container_variables() -> Variables:
+    """What our containers take over from main."""
+    own = f"variables.image != {quoted(contract.MAIN_IMAGE)}"
+    ours = listed(containers.OUR_ENV)
+    return {
+        "ownImage": own,
+        "pullPolicy": (
+            "variables.ownImage && variables.main.?imagePullPolicy.orValue('') == "
+            f"(variables.main.?image.orValue('').matches({pattern('^[^@]*(/|^)[^:/@]+(:latest)?$')}) "
+            "? 'Always' : 'IfNotPresent')\n? optional.none() : variables.main.?imagePullPolicy"
+        ),
+        "env": f"variables.main.?env.orValue([]).filter(e, !(e.name in {ours}))",
+        "mounts": f"variables.main.?volumeMounts.orValue([]).filter(m, !{is_shared_mount('m')})",
+        "security": "variables.main.?securityContext",
+        "firstFree": (
+            "([0] + variables.initContainers.transformList(i, c, "
+            "c.?restartPolicy.orValue('') == 'Always', i + 1)).max()"
+        ),
+    }
+
+
+def _status_variables() -> Variables:
+    """`own`: what the user wrote just as we would, for taking ours out again; `status`: the annotation's text."""
+    mount = is_shared_mount("m")
+    return {
+        "own": (
+            "variables.mains.map(c,\n"
+            f"(c.?volumeMounts.orValue([]).exists(m, {mount}) ? [c.name + '.volumeMounts'] : [])\n"
+            f"+ (c.?env.orValue([]).exists(e, {is_shared_env('e')}) ? [c.name + '.env'] : [])).flatten()"
+        ),
+    }
+
+
+def is_main(name: str) -> Cel:
+    return Cel(f"(variables.mainLabel == {quoted(contract.ALL_CONTAINERS)} || variables.mainLabel == {name}.name)")
+
+
+def is_shared_mount(name: str) -> Cel:
+    mount = containers.SHARED_MOUNT
+    return Cel(f"({name}.name == {quoted(mount['name'])} && {name}.mountPath == {quoted(mount['mountPath'])})")
+
+
+def is_shared_env(name: str) -> Cel:
+    env = containers.SHARED_ENV
+    return Cel(f"({name}.name == {quoted(env['name'])} && {name}.?value.orValue('') == {quoted(env['value'])})")
