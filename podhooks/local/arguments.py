@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from math import ceil
 
 from podhooks.local.deletion import parse_rfc3339
 from podhooks.local.messages import Request, Target
@@ -67,11 +68,11 @@ def choose_container(pod: Json, asked: str) -> str:
 
 
 def since_seconds(request: Request) -> int | None:
-    """`sinceSeconds`, or `sinceTime` as seconds before now, at least one."""
+    """`sinceSeconds`, or `sinceTime` as whole seconds before now: rather a line too many than one too few."""
     if not (text := request.query.get("sinceTime")):
         return request.number("sinceSeconds")
     try:
         moment = parse_rfc3339(text)
     except ValueError as error:
         raise bad_request(f'invalid sinceTime "{text}": a time such as 2026-11-23T00:00:00Z is expected') from error
-    return max(1, int((datetime.now(timezone.utc) - moment).total_seconds()))
+    return max(1, ceil((datetime.now(timezone.utc) - moment).total_seconds()))
