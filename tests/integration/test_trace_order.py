@@ -44,7 +44,7 @@ NEEDS_PID_1 = (
     "classic-job-deleted",
     "native-onfailure-exhausted",
 )
-"""Main is a shell or `sleep` that doesn't handle SIGTERM: only PID 1 of a PID namespace ignores it, as in a container."""
+"""Main doesn't handle SIGTERM: only as PID 1 of a PID namespace it ignores that, as in a container."""
 SECONDS = 45.0
 Json = dict[str, Any]
 
@@ -118,6 +118,12 @@ def main_runs(pod: Json) -> bool:
     return any("running" in c["state"] for c in pod["status"].get("containerStatuses", []) if c["name"] == "main")
 
 
+def on_start_runs(pod: Json) -> bool:
+    return any(
+        "running" in c["state"] for c in pod["status"].get("initContainerStatuses", []) if c["name"] == "on-start"
+    )
+
+
 def image_is_missed(pod: Json) -> bool:
     return any("ErrImage" in json.dumps(c["state"]) for c in pod["status"].get("containerStatuses", []))
 
@@ -129,8 +135,6 @@ class Scenario:
     when: Callable[[Json], bool] = main_runs
     action: Callable[[Cluster, str, str], object] | None = None
     job: Json = field(default_factory=dict)
-    pod: Json = field(default_factory=dict)
-    on_start: str = ""
     slow_kubelet: bool = False
 
 
@@ -150,10 +154,21 @@ def delete_job(cluster: Cluster, pod: str, job: str) -> None:
     cluster.store.delete("jobs", "default", job)
 
 
+def set_deadline(cluster: Cluster, pod: str, job: str) -> None:
+    """A second after the job's start, which has passed: so the deadline comes when the containers are ready for it."""
+    cluster.store.mutate("jobs", "default", job, lambda j: j["spec"].update(activeDeadlineSeconds=1), subresource="")
+
+
+def set_pod_deadline(cluster: Cluster, pod: str, job: str) -> None:
+    """The smallest deadline there is, once it has passed: any change makes the kubelet look at the containers."""
+    time.sleep(1.1)
+    cluster.store.mutate("pods", "default", pod, lambda p: p["spec"].update(activeDeadlineSeconds=1), subresource="")
+
+
 SCENARIOS = {
-    "deadline": Scenario(job={"activeDeadlineSeconds": 3}),
+    "deadline": Scenario(action=set_deadline),
     # The recorded deadline came between the end of on-start and the kubelet's sight of it.
-    "pod-deadline": Scenario(pod={"activeDeadlineSeconds": 4}, on_start="sleep 2", slow_kubelet=True),
+    "pod-deadline": Scenario(when=on_start_runs, action=set_pod_deadline, slow_kubelet=True),
     "deleted": Scenario(action=delete_pod),
     "deleted-stubborn": Scenario(action=delete_pod),
     "force-deleted": Scenario(action=force_delete_pod),
@@ -187,7 +202,8 @@ def job_of(name: str, scenario: Scenario) -> Json:
     """A Job that makes the recorded pod."""
     with (TRACES / f"{name}.jsonl").open() as file:
         pod = json.loads(file.readline())["event"]["object"]
-    spec = {k: v for k, v in pod["spec"].items() if k not in ("nodeName", "serviceAccount", "serviceAccountName")}
+    replaced = ("nodeName", "serviceAccount", "serviceAccountName", "activeDeadlineSeconds")
+    spec = {k: v for k, v in pod["spec"].items() if k not in replaced}
     spec["volumes"] = [v for v in spec["volumes"] if not v["name"].startswith("kube-api-access")]
     spec["terminationGracePeriodSeconds"] = GRACE[spec["terminationGracePeriodSeconds"]]
     for container in [*spec["initContainers"], *spec["containers"]]:
@@ -195,11 +211,9 @@ def job_of(name: str, scenario: Scenario) -> Json:
         container["volumeMounts"] = mounts
         if container["name"] == "on-exit":
             container["command"][-1] = shortened(container["command"][-1])
-        elif container["name"] == "on-start" and scenario.on_start:
-            container["command"][-1] = scenario.on_start
     return {
         "metadata": {"name": name, "namespace": "default"},
-        "spec": {"backoffLimit": 0, **scenario.job, "template": {"spec": {**spec, **scenario.pod}}},
+        "spec": {"backoffLimit": 0, **scenario.job, "template": {"spec": spec}},
     }
 
 
@@ -266,7 +280,7 @@ def local() -> dict[str, dict[str, list[State]]]:
     found: dict[str, dict[str, list[State]]] = {}
 
     def run(slow: bool) -> None:
-        relist = 4.0 if slow else 0.0
+        relist = 10.0 if slow else 0.0
         chosen = [name for name in names() if scenario_of(name).slow_kubelet == slow]
         settings: Json = {"backoff_seconds": 1.5, "job_backoff_seconds": 1.0, "missing_images": ["local/none:9"]}
         with Cluster(relist_seconds=relist, **settings) as cluster:
