@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
-from podhooks.errors import ApiError, Forbidden, Gone
+from podhooks.errors import ApiError, Gone
 from podhooks.podobject import mapping, text
 from podhooks.run.request import Object, Request
 
@@ -84,8 +84,8 @@ class Backend(Protocol):
 def follow(backend: Backend, what: Selection, closed: threading.Event) -> Iterator[Event]:
     """Everything that is there, then every change, until `closed` is set.
 
-    An object that went away while nobody looked comes as DELETED in its last known state. Trouble is told once per
-    kind, and tried again with growing pauses.
+    An object that went away while nobody looked comes as DELETED in its last known state. What fails is tried again
+    with growing pauses, and told once if it fails again.
     """
     known: dict[str, Object] = {}
     pauses = _Pauses(closed)
@@ -105,8 +105,8 @@ def follow(backend: Backend, what: Selection, closed: threading.Event) -> Iterat
         except Gone:  # noqa: PERF203  trying again is what this loop is for
             continue
         except ApiError as error:
-            if pauses.is_new(error):
-                yield Event("TROUBLE", {"message": str(error), "forbidden": isinstance(error, Forbidden)})
+            if pauses.is_news(error):
+                yield Event("TROUBLE", {"message": str(error)})
             pauses.pause()
 
 
@@ -121,10 +121,13 @@ class _Pauses:
     def reset(self) -> None:
         self._seconds, self._told = 0.0, ""
 
-    def is_new(self, error: ApiError) -> bool:
+    def is_news(self, error: ApiError) -> bool:
+        """Not the first time, when it may well be a connection that was cut; nor the same again."""
         kind = f"{type(error).__name__} {error.status}"
-        new, self._told = kind != self._told, kind
-        return new
+        if self._seconds == 0.0 or kind == self._told:
+            return False
+        self._told = kind
+        return True
 
     def pause(self) -> None:
         self._closed.wait(self._seconds)

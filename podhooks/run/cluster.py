@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from podhooks import contract, errors
 from podhooks.inject.shapes import Json
@@ -29,6 +29,7 @@ LOG_PAUSE_SECONDS = 1.0
 LOG_ATTEMPTS = 5  # to get the rest of an ended container's log
 LOG_LAG_SECONDS = 5.0
 LOG_TICK_SECONDS = 0.05
+WHOLE_SECONDS = len("2026-11-23T00:00:00")
 ROWS = {row.kind: row for row in RESOURCES.values()}
 ADVICE = {
     401: "the cluster doesn't accept these credentials: log in again",
@@ -53,7 +54,9 @@ class RealCluster:
         self._pool = self._api.rest_client.pool_manager
         self._closed = threading.Event()
         self.namespace = text(mapping(chosen.get("context")).get("namespace")) or "default"
-        self.where = f"on {text(chosen.get('name'))} ({self._host})"
+        server = urlsplit(self._host)
+        self._shown = f"{server.scheme}://{server.netloc.rpartition('@')[2]}"  # the rest may be somebody's secret
+        self.where = f"on {text(chosen.get('name'))} ({self._shown})"
 
     def notices(self, written: Request, injected: Request) -> list[str]:  # noqa: ARG002
         """Whether on-exit may ask how main ended: without that right, its callbacks hear Unknown."""
@@ -146,14 +149,16 @@ class RealCluster:
         while not self._closed.is_set() and failures < LOG_ATTEMPTS:
             known = last
             try:
-                for line in self._lines(path, {**query, **({"sinceTime": known} if known else {})}, None):
+                for line in self._lines(path, {**query, **since(known)}, None):
                     last, _, words = line.partition(" ")
                     if last > known:
                         failures = 0
                         yield words
                 if self._waited_for(has_ended):
                     return
-            except errors.Unreachable:
+            except errors.ApiError as error:
+                if not is_passing(error):
+                    raise
                 failures += 1 if has_ended() else 0
                 self._closed.wait(LOG_PAUSE_SECONDS)
 
@@ -179,13 +184,13 @@ class RealCluster:
         return f"{self._path(obj['kind'], metadata['namespace'])}/{quote(metadata['name'])}"
 
     def _json(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Json = None) -> Object:
-        with _unreachable(self._host):
+        with _unreachable(self._shown):
             answer = self._request(method, path, query or {}, body, ANSWER_SECONDS)
             data = answer.data
         return dict(mapping(_parsed(data)))
 
     def _lines(self, path: str, query: Mapping[str, str], timeout_seconds: float | None) -> Iterator[str]:
-        with _unreachable(self._host):
+        with _unreachable(self._shown):
             answer = self._request("GET", path, query, None, timeout_seconds)
             try:
                 rest = b""
@@ -228,6 +233,16 @@ class RealCluster:
         return headers
 
 
+def is_passing(error: errors.ApiError) -> bool:
+    """Whether the same request may well succeed a little later."""
+    return isinstance(error, errors.Unreachable) or error.status >= 500 or error.status == 429
+
+
+def since(stamp: str) -> dict[str, str]:
+    """For a log from `stamp` on. In whole seconds, so what is known already comes again."""
+    return {"sinceTime": f"{stamp[:WHOLE_SECONDS]}Z"} if stamp else {}
+
+
 class _unreachable:  # noqa: N801  a context manager, named like what it raises
     """Turns what urllib3 and the client raise while they connect or read into our error."""
 
@@ -246,6 +261,10 @@ class _unreachable:  # noqa: N801  a context manager, named like what it raises
 
 def _cause(error: BaseException) -> str:
     """The innermost reason, which is the one that says something."""
+    import urllib3.exceptions
+
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return "the connection broke off"
     inner: BaseException | None = error
     while inner is not None and (inner.__cause__ or inner.__context__) is not None:
         inner = inner.__cause__ or inner.__context__
