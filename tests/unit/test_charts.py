@@ -1,0 +1,393 @@
+"""The charts, rendered by a real Helm: the library makes the injector's pod, and the API accepts every object."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from podhooks import __version__, contract
+from podhooks.cli.stream import parse
+from podhooks.inject import Outcome, inject
+from podhooks.plan import parse_duration
+from podhooks.plan_text import read_entries
+from tests.doors.cases import DoorCase, door_cases
+from tests.helm import CHARTS, HelmError, Object, helm, rendered, template
+from tests.pod_security import violations
+
+DOORS = Path(__file__).parents[1] / "charts" / "doors"
+CASES = door_cases()
+NAMES = [f"{case.name}-{number}" for number, case in enumerate(CASES)]
+PAIRS = list(zip(NAMES, CASES, strict=True))
+OURS = ("podhooks", "podhooks-lib", "flow-job")
+
+FLOW: dict[str, Any] = {
+    "image": "registry.example.com/etl:2",
+    "imagePullPolicy": "Always",
+    "imagePullSecrets": [{"name": "registry"}],
+    "command": ["python3", "-m", "etl"],
+    "args": ["--all"],
+    "env": [{"name": "A", "value": "b"}],
+    "envFrom": [{"configMapRef": {"name": "etl"}}],
+    "workingDir": "/srv",
+    "schedule": "0 3 * * *",
+    "cron": {"timeZone": "Europe/Berlin", "concurrencyPolicy": "Replace", "startingDeadlineSeconds": 60},
+    "job": {
+        "backoffLimit": 3,
+        "activeDeadlineSeconds": 7200,
+        "ttlSecondsAfterFinished": 1000000,
+        "parallelism": 2,
+        "completions": 4,
+        "completionMode": "Indexed",
+        "suspend": True,
+    },
+    "onStart": ["etl.hooks:prepare", {"exec": ["sh", "-c", "echo <&> 'x'"], "timeout": "1h30m", "retries": 3}],
+    "onExit": [
+        {"call": "etl.hooks:upload", "with": {"bucket": "résultats", "n": 1000000}, "timeout": "1m30s"},
+        {"call": "/hooks/report.py:main", "when": ["Failed", "OOMKilled"], "policy": "fail"},
+    ],
+    "podhooks": {
+        "onStartPolicy": "ignore",
+        "onExitPolicy": "fail",
+        "onStartTimeout": "10m",
+        "onExitTimeout": "45s",
+        "onStartRetries": 1,
+        "onExitRetries": 0,
+        "onExitWhen": ["failure", "Succeeded"],
+        "mainContainer": "main",
+        "mode": "classic",
+        "image": "registry.example.com/hooks:1",
+        "python": "/venv/bin/python",
+        "guarantee": "cluster",
+        "resources": {"requests": {"cpu": 0, "memory": "600Mi"}},
+        "runtime": {"image": "registry.example.com/podhooks:1", "delivery": "copy", "pullPolicy": "IfNotPresent"},
+    },
+    "callbacks": {"path": "/hooks", "files": {"report.py": "def main(context):\n    print('{{ not a template }}')\n"}},
+    "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+    "restartPolicy": "OnFailure",
+    "terminationGracePeriodSeconds": 90,
+    "serviceAccount": {"create": True, "name": "etl", "annotations": {"iam": "etl"}, "automountToken": True},
+    "rbac": {"create": True, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]},
+    "podSecurityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+    "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+    "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+    "initContainers": [{"name": "fetch", "image": "curl:8"}],
+    "extraContainers": [{"name": "proxy", "image": "proxy:1"}],
+    "podLabels": {"team": "etl"},
+    "podAnnotations": {"note": "yes"},
+    "nodeSelector": {"disk": "ssd"},
+    "tolerations": [{"key": "etl", "operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+    "topologySpreadConstraints": [
+        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
+    ],
+    "priorityClassName": "batch",
+    "nameOverride": "etl",
+}
+"""Everything that flow-job has, switched on. Without `reserve`: its default is computed."""
+
+
+def injected_by_helm(pods: dict[str, Object], major: int = 4) -> dict[str, Object]:
+    """What podhooks.inject makes of each; a pod goes as a JSON text, because Helm drops what is null in values."""
+    values = {"pods": {name: {"pod": json.dumps(each["pod"]), "values": each["values"]} for name, each in pods.items()}}
+    objects = rendered(DOORS, values, major=major)
+    return {each["metadata"]["name"]: each["template"] for each in objects}
+
+
+def refusal(annotations: dict[str, Any], values: dict[str, Any] | None = None, **spec: Any) -> str:
+    """What Helm says about a pod that the library refuses."""
+    whole = {"containers": [{"name": "main", "image": "a"}], **spec}
+    pod = {"metadata": {"annotations": annotations}, "spec": whole}
+    with pytest.raises(HelmError) as caught:
+        injected_by_helm({"one": {"pod": pod, "values": values or {}}})
+    return str(caught.value)
+
+
+def runtime(case: DoorCase) -> dict[str, str]:
+    settings = case.settings
+    return {
+        "image": settings.image,
+        "delivery": settings.delivery.value,
+        "pullPolicy": settings.pull_policy or "",
+    }
+
+
+def pod_template(obj: Object) -> Object:
+    spec = obj["spec"]["jobTemplate"]["spec"] if obj["kind"] == "CronJob" else obj["spec"]
+    found: Object = spec["template"]
+    return found
+
+
+def of_kind(objects: list[Object], kind: str) -> Object:
+    (found,) = (each for each in objects if each["kind"] == kind)
+    return found
+
+
+# ---- the library
+
+
+@cache
+def from_annotations(major: int) -> dict[str, Object]:
+    return injected_by_helm(
+        {name: {"pod": case.pod, "values": {"runtime": runtime(case)}} for name, case in PAIRS},
+        major,
+    )
+
+
+@pytest.mark.parametrize(("name", "case"), PAIRS, ids=NAMES)
+def test_the_library_makes_the_golden_pod(name: str, case: DoorCase) -> None:
+    """All of it, the status annotation too: a webhook that sees the pod finds it as it would have made it."""
+    assert from_annotations(4)[name] == case.golden
+
+
+def test_helm_3_makes_the_same() -> None:
+    assert from_annotations(3) == from_annotations(4)
+
+
+def values_of(annotations: dict[str, str]) -> dict[str, Any]:
+    """The annotations as one would write them into a chart's values."""
+    values: dict[str, Any] = {}
+    for name, text in annotations.items():
+        first, *rest = name.removeprefix(contract.PREFIX).split("-")
+        value: Any = text
+        if name in (contract.ON_START, contract.ON_EXIT):
+            value = read_entries(text)
+        elif name == contract.RESOURCES:
+            value = json.loads(text)
+        elif name == contract.ON_EXIT_WHEN:
+            value = [each.strip() for each in text.split(",")]
+        values[first + "".join(word.capitalize() for word in rest)] = value
+    return values
+
+
+@cache
+def from_values() -> dict[str, Object]:
+    pods = {}
+    for name, case in PAIRS:
+        ours = {key: text for key, text in case.annotations.items() if key.startswith(contract.PREFIX)}
+        theirs = {key: text for key, text in case.annotations.items() if key not in ours}
+        metadata = {**case.pod["metadata"], "annotations": theirs}
+        pod = {**case.pod, "metadata": metadata}
+        pods[name] = {"pod": pod, "values": {**values_of(ours), "runtime": runtime(case)}}
+    return injected_by_helm(pods)
+
+
+@pytest.mark.parametrize(("name", "case"), PAIRS, ids=NAMES)
+def test_values_make_the_pod_that_the_injector_makes_of_the_same_annotations(name: str, case: DoorCase) -> None:
+    made = from_values()[name]
+    annotations = {**made["metadata"]["annotations"]}
+    del annotations[contract.STATUS]
+    assert {key: values_of({key: text}) for key, text in annotations.items() if key.startswith(contract.PREFIX)} == {
+        key: values_of({key: text}) for key, text in case.annotations.items() if key.startswith(contract.PREFIX)
+    }
+    metadata = {**case.pod["metadata"], "annotations": annotations}
+    assert inject({**case.pod, "metadata": metadata}, case.settings)[0] == made
+
+
+DURATIONS = ["30s", "5m", "1h30m", "1.5s", "500ms", "1h1m1s1ms", "0.5h", "168h", " 2m ", "1ms"]
+
+
+def test_durations_are_what_the_injector_reads() -> None:
+    pods = {}
+    for number, text in enumerate(DURATIONS):
+        annotations = {contract.ON_EXIT: "a:b", contract.RESERVE: text}
+        pod = {"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "main"}]}}
+        pods[f"p{number:02}"] = {"pod": pod, "values": {}}
+    made = injected_by_helm(pods)
+    for number, text in enumerate(DURATIONS):
+        name = f"p{number:02}"
+        assert made[name] == inject(pods[name]["pod"])[0], text
+        assert made[name]["spec"]["terminationGracePeriodSeconds"] >= 30 + parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["5 minutes", "90", "1m1h", "s", "-5s", "0s", "200h", "1.s"])
+def test_what_is_no_duration_is_refused_in_one_sentence(text: str) -> None:
+    said = refusal({contract.ON_EXIT: "a:b", contract.RESERVE: text})
+    assert re.search(r"podhooks\.io/reserve: \".*\" (isn't a duration: write one like 30s|must be above zero)", said)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "spec", "said"),
+    [
+        ({"on-exit": '[{"call": "a:b", "timeout": 5}]'}, {}, "podhooks.io/on-exit[0].timeout: 5 is a number without"),
+        ({"on-exit": "[{"}, {}, "podhooks.io/on-exit: can't be read: "),
+        ({"on-exot": "a:b"}, {}, "podhooks.io/on-exot: isn't an annotation; the names are podhooks.io/on-start, "),
+        ({"on-exit": "a:b", "mode": "sidecar"}, {}, '"sidecar" isn\'t known: write native or classic'),
+        ({"on-exit": "a:b", "on-exit-policy": "fail"}, {}, "podhooks.io/on-exit-policy: fail can't fail the pod in"),
+        ({"on-exit": "a:b", "main-container": "mian"}, {}, '"mian", which is no container of this pod: write one of'),
+        ({"on-exit": "a:b", "resources": "{cpu: 1}"}, {}, "podhooks.io/resources: isn't a mapping of requests and"),
+        ({"on-exit": "a:b", "resources": "{limits: {cpu: 1GB}}"}, {}, '"1GB" isn\'t a quantity: write one like 100m'),
+        ({"on-exit": "a:b"}, {"volumes": [{"name": "podhooks-shared"}]}, "spec.volumes[0].name: "),
+        ({"on-exit": "a:b"}, {"containers": []}, "the pod has no containers, so there is no main"),
+        ({"on-exit": 5}, {}, "podhooks.io/on-exit: is 5, but annotations hold text: put it in quotes"),
+        ({"on-exit": "a:b", "status": "{}"}, {}, "this pod is injected already"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(annotations: dict[str, Any], spec: dict[str, Any], said: str) -> None:
+    ours = {contract.PREFIX + name: text for name, text in annotations.items()}
+    assert said in refusal(ours, **spec)
+
+
+def test_a_pod_without_callbacks_is_left_alone() -> None:
+    pod = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "main"}], "volumes": []}}
+    made = injected_by_helm({"one": {"pod": pod, "values": {"onExit": [], "mode": "", "onExitRetries": None}}})
+    assert made["one"] == pod
+
+
+# ---- flow-job
+
+
+@pytest.mark.parametrize("values", [{}, FLOW], ids=["defaults", "everything"])
+def test_flow_job_is_what_the_api_accepts_and_renders_alike_twice(values: dict[str, Any]) -> None:
+    text = template("flow-job", values)
+    assert text == template("flow-job", values)
+    for each in parse(text, "helm").documents:
+        kubernetes_validate.validate(each.value, "1.36", strict=True)
+
+
+def test_flow_job_has_the_injectors_pod() -> None:
+    pod = pod_template(of_kind(rendered("flow-job", FLOW), "CronJob"))
+    annotations = pod["metadata"]["annotations"]
+    assert json.loads(annotations[contract.ON_START]) == FLOW["onStart"]
+    assert json.loads(annotations[contract.ON_EXIT]) == FLOW["onExit"]
+    assert annotations[contract.ON_EXIT_RETRIES] == "0"
+    assert annotations[contract.ON_EXIT_WHEN] == "failure, Succeeded"
+    assert json.loads(annotations[contract.RESOURCES]) == FLOW["podhooks"]["resources"]
+    assert pod["spec"]["terminationGracePeriodSeconds"] == 90 + 90 + 45
+    settings = CASES[0].settings.replace(
+        image="registry.example.com/podhooks:1",
+        delivery=next(each.settings.delivery for each in CASES if each.name == "delivery-copy"),
+        pull_policy="IfNotPresent",
+    )
+    again, report = inject(pod, settings)
+    assert (report.outcome, report.errors) == (Outcome.UNCHANGED, ())
+    assert again == pod
+
+
+def test_flow_job_passes_pod_security_restricted_with_an_image_that_is_not_roots() -> None:
+    values = {"onStart": ["a:b"], "onExit": ["c:d"], "podSecurityContext": {"runAsNonRoot": True}}
+    assert violations(pod_template(of_kind(rendered("flow-job", values), "Job"))["spec"]) == []
+
+
+def test_flow_job_runs_once_for_each_revision_and_a_schedule_makes_it_a_cron_job() -> None:
+    objects = rendered("flow-job", {"onExit": ["a:b"]}, name="nightly")
+    assert of_kind(objects, "Job")["metadata"]["name"] == "nightly-flow-job-1"
+    assert "ttlSecondsAfterFinished" not in of_kind(objects, "Job")["spec"]
+    cron = of_kind(rendered("flow-job", {"schedule": "@daily"}, name="nightly"), "CronJob")
+    assert (cron["metadata"]["name"], cron["spec"]["schedule"]) == ("nightly-flow-job", "@daily")
+
+
+def test_flow_job_gives_the_service_account_what_the_sidecar_needs() -> None:
+    objects = rendered("flow-job", FLOW)
+    rules = of_kind(objects, "Role")["rules"]
+    assert {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "watch"]} in rules
+    assert rules[-1] == FLOW["rbac"]["rules"][0]
+    assert of_kind(objects, "RoleBinding")["subjects"][0]["name"] == "etl"
+    assert pod_template(of_kind(objects, "CronJob"))["spec"]["serviceAccountName"] == "etl"
+
+
+def test_flow_jobs_test_pod_asks_for_no_injection_and_is_built_of_on_start() -> None:
+    objects = rendered("flow-job", {"onStart": ["a:b"], "onExit": ["c:d"]})
+    pod, job = of_kind(objects, "Pod"), pod_template(of_kind(objects, "Job"))
+    assert not [name for name in pod["metadata"]["annotations"] if name.startswith(contract.PREFIX)]
+    (check,) = pod["spec"]["containers"]
+    on_start = next(each for each in job["spec"]["initContainers"] if each["name"] == "on-start")
+    assert {**check, "name": "", "command": ""} == {**on_start, "name": "", "command": ""}
+    assert json.loads(check["command"][-1]) == {contract.ON_START: "a:b", contract.ON_EXIT: "c:d"}
+
+
+def test_flow_jobs_test_pod_finds_what_does_not_resolve(tmp_path: Path) -> None:
+    """Its script, as the pod runs it: against the runtime and the callbacks of here."""
+    (tmp_path / "hooks.py").write_text("def known(): pass\n")
+    script = (CHARTS / "flow-job/files/check.py").read_text()
+    root = str(CHARTS.parent)
+    outcomes = []
+    for function in ("known", "unknown"):
+        plan = json.dumps({contract.ON_START: f"{tmp_path}/hooks.py:{function}"})
+        ran = subprocess.run([sys.executable, "-c", script, root, plan], capture_output=True, text=True, timeout=50)
+        outcomes.append((ran.returncode, ran.stdout.splitlines()[-1]))
+    assert outcomes == [
+        (0, "1 on_start and 0 on_exit callbacks: 0 problems"),
+        (1, "1 on_start and 0 on_exit callbacks: 1 problems"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"imagee": "a:1"}, "imagee"),
+        ({"image": ""}, "image"),
+        ({"restartPolicy": "Always"}, "restartPolicy"),
+        ({"onExit": [{"call": "a:b", "exec": ["x"]}]}, "onExit"),
+        ({"onStart": [{"call": "a:b", "when": "failure"}]}, "when"),
+        ({"onExit": [{"call": "a:b", "timeout": "5 minutes"}]}, "timeout"),
+        ({"podhooks": {"onExitTimeout": "90"}}, "onExitTimeout"),
+        ({"podhooks": {"onExot": ["a:b"]}}, "onExot"),
+        ({"podhooks": {"runtime": {"delivery": "pigeon"}}}, "delivery"),
+        ({"onExit": ["a:b"], "podhooks": {"onExit": ["c:d"]}}, "onExit is there twice"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(HelmError, match=said):
+        template("flow-job", values)
+
+
+# ---- all of them
+
+
+def test_what_comes_from_code_is_as_fresh_as_the_code() -> None:
+    ran = subprocess.run(
+        [sys.executable, str(CHARTS / "generate.py"), "--check"], capture_output=True, text=True, timeout=50
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def present() -> list[str]:
+    return [name for name in OURS if (CHARTS / name / "Chart.yaml").exists()]
+
+
+def test_charts_pass_lint() -> None:
+    helm("lint", "--strict", *(CHARTS / name for name in present()))
+
+
+def values_file(chart: str) -> dict[str, Any]:
+    text = (CHARTS / chart / "values.yaml").read_text()
+    return parse(f"kind: Values\n{text}", chart).documents[0].value
+
+
+@pytest.mark.parametrize("chart", present())
+def test_values_schema_and_comments_agree(chart: str) -> None:
+    """Whatever has a default is in the schema and the other way about, and above its first key stands a comment."""
+    values = {key: value for key, value in values_file(chart).items() if key != "kind"}
+    schema = json.loads((CHARTS / chart / "values.schema.json").read_text())
+    assert schema["additionalProperties"] is False
+    assert set(values) == set(schema["properties"]) - {"global"}
+    for key, value in values.items():
+        properties = schema["properties"][key].get("properties")
+        if isinstance(value, dict) and properties and value:
+            assert set(value) <= set(properties), key
+
+
+def test_every_annotation_has_a_value_with_its_name() -> None:
+    """The library's keys are the annotations' names and nothing else, but the injector's own settings."""
+    written = values_of(dict.fromkeys(contract.USER_ANNOTATIONS, "[]"))
+    assert set(values_file("podhooks-lib")) - {"kind", "runtime"} == set(written)
+
+
+@pytest.mark.parametrize("chart", present())
+def test_charts_have_the_projects_version_and_make_nothing_up(chart: str) -> None:
+    """No certificate, no random name, no time, no look at the cluster: what is rendered is the same every time."""
+    about = (CHARTS / chart / "Chart.yaml").read_text()
+    assert f'appVersion: "{__version__}"' in about
+    for path in (each for each in (CHARTS / chart / "templates").rglob("*") if each.suffix in (".tpl", ".yaml")):
+        made_up = re.search(
+            r"\b(gen(CA|SignedCert|SelfSignedCert|PrivateKey)\w*|rand[A-Z]\w*|uuidv4|now|lookup)\b", path.read_text()
+        )
+        assert made_up is None, f"{path}: {made_up}"
