@@ -9,6 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from podhooks.context import CallbackOutcome, ExitInfo, Hook, Owner, PodInfo, Result, RunContext
+    from podhooks.environments import Environment, LocalEnvironment
     from podhooks.errors import PodhooksError
     from podhooks.podstatus import exit_info
 
@@ -16,8 +17,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CallbackOutcome",
+    "Environment",
     "ExitInfo",
     "Hook",
+    "LocalEnvironment",
     "Owner",
     "PodInfo",
     "PodhooksError",
@@ -29,6 +32,7 @@ __all__ = [
 
 _HOMES = {
     "podhooks.context": ("CallbackOutcome", "ExitInfo", "Hook", "Owner", "PodInfo", "Result", "RunContext"),
+    "podhooks.environments": ("Environment", "LocalEnvironment"),
     "podhooks.errors": ("PodhooksError",),
     "podhooks.podstatus": ("exit_info",),
 }

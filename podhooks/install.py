@@ -17,7 +17,7 @@ from pathlib import Path
 
 PACKAGES = ("podhooks", "podhooks_initcontainer", "podhooks_sidecar")
 # Of podhooks: more than half of it, and nothing that runs in a pod imports them.
-NOT_IN_A_POD = ("admission_policy", "cli", "inject", "local", "render", "run")
+NOT_IN_A_POD = ("admission_policy", "cli", "environments", "inject", "local", "render", "run")
 SCRIPTS = {"on_start.py": "podhooks_initcontainer", "on_exit.py": "podhooks_sidecar"}
 SCRIPT = '''"""Starts {package} from wherever this directory is mounted."""
 

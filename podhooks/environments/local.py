@@ -1,0 +1,179 @@
+"""Main in this process, the callbacks in a process beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from podhooks import contract
+from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, PodInfo
+from podhooks.environments import flows, memory, travel
+from podhooks.environments.base import Environment, label_mapping
+from podhooks.environments.flows import Ended
+from podhooks.environments.handle import Finished
+from podhooks.environments.hooks import Callbacks, Planned
+from podhooks.environments.watcher import Job, Report, Watcher, leave_last_words
+from podhooks.plan import Callback
+from podhooks.run.summary import CallbackLine
+
+
+class LocalEnvironment(Environment):
+    """
+    Args:
+        isolated: run main in a child of its own. Then on_exit is told exactly how it ended, also when it was killed
+            (in this process that can't be seen any more: on_exit runs all the same, with the result Unknown); what the
+            flow returns is not handed back.
+
+    The others are `Environment`'s.
+    """
+
+    where_main_runs = "this process"
+    where_callbacks_run = "a process beside it, one child for each"
+
+    def __init__(
+        self,
+        labels: Any = None,
+        on_start: Callbacks = None,
+        on_exit: Callbacks = None,
+        metadata: Mapping[str, Any] | None = None,
+        annotations: Mapping[str, str] = EMPTY,
+        *,
+        isolated: bool = False,
+    ) -> None:
+        super().__init__(labels, on_start, on_exit, metadata, annotations)
+        self.isolated = isolated
+        if isolated:
+            self.where_main_runs = "a child of this process"
+
+    def execute(self, flow: Callable[..., object], parameters: Mapping[str, Any] = EMPTY) -> Finished:
+        """Returns when main and on_exit are over. A KeyboardInterrupt is raised again after on_exit."""
+        flow = flows.check(flow)
+        with _kept() as carry:
+            planned = self.planned(carry)
+            with _shared_dir() as shared_dir:
+                pod = self._pod(flow, planned)
+                return run(flow, parameters, planned, Site(pod, shared_dir, self.isolated))
+
+    def _pod(self, flow: object, planned: Planned) -> PodInfo:
+        """What stands for the pod: a name and an uid of this run, and this machine as its node."""
+        uid = str(uuid.uuid4())
+        name = f"{flows.name_of(flow)}-{uid[:8]}"
+        labels = label_mapping(self.labels)
+        return PodInfo(name, "", uid, socket.gethostname(), labels, dict(planned.annotations))
+
+
+class Site:
+    """Where a run takes place, if it isn't a pod's own containers that see to it."""
+
+    def __init__(self, pod: PodInfo, shared_dir: str, isolated: bool = False) -> None:
+        self.pod = pod
+        self.shared_dir = shared_dir
+        self.isolated = isolated
+
+
+def run(flow: Callable[..., object], parameters: Mapping[str, Any], planned: Planned, site: Site) -> Finished:
+    """on_start, main, on_exit."""
+    log_path = os.path.join(site.shared_dir, contract.RECORD_DIR, "main.log") if site.isolated else ""
+
+    def main() -> int:
+        ended = flows.run(flow, parameters)
+        flows.report(ended.error)
+        if ended.end.message:
+            leave_last_words(site.shared_dir, ended.end.message)
+        return ended.end.exit_code or 0
+
+    watcher = Watcher(Job(planned.plan, site.pod, site.shared_dir, main if site.isolated else None, log_path))
+    ended: Ended | None = None
+    if watcher.may_start() and not site.isolated:
+        ended = _in_this_process(flow, parameters, site.shared_dir)
+    report = _finish(watcher, ended)
+    if ended is not None and isinstance(ended.error, KeyboardInterrupt):
+        raise ended.error
+    log = tuple(_lines(log_path)) if log_path else ()
+    found = ended or Ended(report.end)
+    return Finished(report.end, lines(planned, report), value=found.value, error=found.error, log=log)
+
+
+def _finish(watcher: Watcher, ended: Ended | None) -> Report:
+    """Ctrl-C while we wait is for main, where the watcher runs it; on_exit has its time, the next one ends the wait."""
+    try:
+        return watcher.finish(ended.end if ended else None)
+    except KeyboardInterrupt:
+        watcher.stop()
+        watcher.finish()
+        raise
+
+
+def _in_this_process(flow: Callable[..., object], parameters: Mapping[str, Any], shared_dir: str) -> Ended:
+    before = os.environ.get(contract.ENV_SHARED_DIR)
+    os.environ[contract.ENV_SHARED_DIR] = shared_dir
+    try:
+        ended = flows.run(flow, parameters)
+    finally:
+        if before is None:
+            os.environ.pop(contract.ENV_SHARED_DIR, None)
+        else:
+            os.environ[contract.ENV_SHARED_DIR] = before
+    flows.report(ended.error)
+    return ended
+
+
+def lines(planned: Planned, report: Report) -> tuple[CallbackLine, ...]:
+    plan = planned.plan
+    return (
+        *_lines_of(Hook.ON_START, plan.on_start, report.on_start, planned, report.end),
+        *_lines_of(Hook.ON_EXIT, plan.on_exit, report.on_exit, planned, report.end),
+    )
+
+
+def _lines_of(
+    hook: Hook, callbacks: Sequence[Callback], outcomes: Sequence[CallbackOutcome], planned: Planned, end: ExitInfo
+) -> Iterator[CallbackLine]:
+    known = {each.name: each for each in outcomes}
+    for each in callbacks:
+        name, outcome = planned.label(each.key), known.get(each.key)
+        if outcome is None:
+            yield CallbackLine(hook, name, None, end.message)
+        else:
+            yield CallbackLine(hook, name, outcome.replace(name=name))
+
+
+def _lines(path: str) -> Iterator[str]:
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        yield from (line.rstrip("\n") for line in file)
+
+
+@contextlib.contextmanager
+def _kept() -> Iterator[Callable[[Callable[..., object], Hook], str]]:
+    """Gives functions names: their own, if it leads to them, else one that holds in forked processes."""
+    names: list[str] = []
+
+    def carry(function: Callable[..., object], _: Hook) -> str:
+        own = travel.name_of(function)
+        if own is None:
+            names.append(own := memory.keep(function))
+        return own
+
+    try:
+        yield carry
+    finally:
+        for each in names:
+            memory.forget(each)
+
+
+@contextlib.contextmanager
+def _shared_dir() -> Iterator[str]:
+    """For on_start, main and on_exit. Removed by hand: after a main that was killed nobody would."""
+    path = tempfile.mkdtemp(prefix="podhooks-shared-")
+    Path(path, contract.RECORD_DIR).mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

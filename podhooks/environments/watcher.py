@@ -1,0 +1,295 @@
+"""The process beside main that runs the callbacks, as the sidecar does in a pod.
+
+It is forked before main begins, so a main that is killed, or leaves by os._exit, takes nothing with it: the end of the
+connection is what the watcher sees then. With `isolated` main is a child of the watcher, which sees exactly how it
+ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from podhooks import contract, log, podinfo, processes
+from podhooks.children import Watch
+from podhooks.context import CallbackOutcome, ExitInfo, Hook, PodInfo, Result, Status
+from podhooks.environments.flows import MAIN, now
+from podhooks.errors import PodhooksError
+from podhooks.plan import Plan, Policy
+from podhooks.record import Record
+from podhooks.resolve import CHECK_TIMEOUT_SECONDS, problems
+from podhooks.runner import run_hook
+from podhooks.value import Value
+
+GRACE_SECONDS = float(contract.DEFAULT_GRACE_SECONDS)  # what main has to end in when it is told to
+TICK_SECONDS = 0.05
+LAST_WORDS = "main-message"  # in our own corner of the shared directory: why main failed, in one line
+
+
+class Job(Value):
+    """All that the watcher has to know. `main` is run in a child, if it is given; else the other side runs it."""
+
+    plan: Plan
+    pod: PodInfo
+    shared_dir: str
+    main: Callable[[], int] | None = None
+    main_log: str = ""
+
+
+class Report(Value):
+    """What the watcher says when all is over."""
+
+    end: ExitInfo
+    on_start: tuple[CallbackOutcome, ...]
+    on_exit: tuple[CallbackOutcome, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        lists = {"on_start": self.on_start, "on_exit": self.on_exit}
+        return {"end": self.end.to_json(), **{name: [each.to_json() for each in one] for name, one in lists.items()}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Report:
+        on_start, on_exit = (tuple(map(CallbackOutcome.from_json, data[name])) for name in ("on_start", "on_exit"))
+        return cls(ExitInfo.from_json(data["end"]), on_start, on_exit)
+
+
+class Watcher:
+    """The side of the process that asks for it."""
+
+    def __init__(self, job: Job) -> None:
+        ours, theirs = socket.socketpair()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of threads: none of theirs is used
+            self._pid = os.fork()
+        if self._pid == 0:
+            ours.close()
+            _be_watcher(job, theirs)
+        theirs.close()
+        self._connection = ours
+        self._reader = ours.makefile("r", encoding="utf-8")
+
+    def may_start(self) -> bool:
+        """Waits for on_start; whether main is to run."""
+        return bool(self._next()["start"])
+
+    def finish(self, end: ExitInfo | None = None) -> Report:
+        """Tell main's end (None: the watcher saw it itself), and wait for on_exit."""
+        if end is not None:
+            self._connection.sendall(json.dumps(end.to_json()).encode() + b"\n")
+        report = Report.from_json(self._next())
+        self._close()
+        return report
+
+    def stop(self) -> None:
+        """Main is to end: for one that the watcher runs."""
+        self._connection.shutdown(socket.SHUT_WR)
+
+    def _next(self) -> dict[str, Any]:
+        line = self._reader.readline()
+        if not line:
+            self._close()
+            raise PodhooksError("the process that runs the callbacks was killed: nothing is known of them")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def _close(self) -> None:
+        self._reader.close()
+        self._connection.close()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+
+
+def _be_watcher(job: Job, connection: socket.socket) -> None:
+    """Never returns: the other side's stack must not be unwound here."""
+    try:
+        os.setsid()  # what the terminal sends is for main
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        os.environ[contract.ENV_SHARED_DIR] = job.shared_dir
+        _Watching(job, connection).run()
+    except BaseException as error:  # noqa: BLE001  a process's edge
+        log.error("the callbacks' process failed", cause=repr(error))
+    finally:
+        os._exit(0)
+
+
+class _Watching:
+    """In the watcher: on_start, main's end, on_exit."""
+
+    def __init__(self, job: Job, connection: socket.socket) -> None:
+        self._job = job
+        self._connection = connection
+        self._reader = connection.makefile("r", encoding="utf-8")
+
+    def run(self) -> None:
+        broken = problems(self._job.plan.on_exit, Watch(CHECK_TIMEOUT_SECONDS))
+        end, on_start = self._start(broken)
+        self._say({"start": end is None})
+        if end is None:
+            end = self._run_main() if self._job.main else self._hear()
+        on_exit = self._run_hook(Hook.ON_EXIT, end)
+        try:
+            self._say(Report(end, on_start, on_exit).to_json())
+        except OSError:  # the process that made the directory was killed
+            shutil.rmtree(self._job.shared_dir, ignore_errors=True)
+
+    def _start(self, broken: Mapping[str, str]) -> tuple[ExitInfo | None, tuple[CallbackOutcome, ...]]:
+        """None when main may start. As in a pod: an on_exit that isn't there is known before main has run."""
+        if broken and self._policy is Policy.FAIL:
+            message = "; ".join(f"on_exit callback {key}: {cause}" for key, cause in broken.items())
+            log.error("on_exit callbacks can't be used", cause=message)
+            return ExitInfo(Result.START_FAILED, reason="BrokenOnExit", message=message, container=MAIN), ()
+        outcomes = self._run_hook(Hook.ON_START)
+        bad = [each for each in outcomes if each.status not in (Status.SUCCEEDED, Status.SKIPPED)]
+        fatal = {each.key for each in self._job.plan.on_start if each.policy is Policy.FAIL}
+        failed = next((each for each in bad if each.name in fatal), None)
+        if failed is None:
+            return None, outcomes
+        message = f"on_start callback {failed.name} {failed.status.value}: {failed.message}"
+        return ExitInfo(Result.START_FAILED, reason="OnStartFailed", message=message, container=MAIN), outcomes
+
+    @property
+    def _policy(self) -> Policy:
+        return Policy(self._job.pod.annotations.get(contract.ON_START_POLICY, "").strip() or Policy.FAIL)
+
+    def _hear(self) -> ExitInfo:
+        """What the other side says of main's end; if it ends without a word, it was main itself that did."""
+        started_at = now()
+        try:
+            if line := self._reader.readline():
+                return ExitInfo.from_json(json.loads(line))
+        except (OSError, ValueError):
+            pass
+        message = "main's process ended without a word: it was killed, or left by os._exit"
+        end = ExitInfo(Result.UNKNOWN, message=message, container=MAIN)
+        return end.replace(started_at=started_at, finished_at=now())
+
+    def _run_main(self) -> ExitInfo:
+        started_at = now()
+        child = MainChild(self._job, self._connection)
+        code = os.waitstatus_to_exitcode(child.wait())
+        end = ExitInfo(
+            Result.SUCCEEDED if code == 0 else Result.FAILED,
+            exit_code=code if code >= 0 else 128 - code,
+            signal=-code if code < 0 else None,
+            reason="Completed" if code == 0 else "Error",
+            message=_last_words(self._job.shared_dir),
+            container=MAIN,
+        )
+        return end.replace(started_at=started_at, finished_at=now())
+
+    def _run_hook(self, hook: Hook, end: ExitInfo | None = None) -> tuple[CallbackOutcome, ...]:
+        job = self._job
+        record = Record.open(hook, job.shared_dir, "", pod_uid=job.pod.uid)
+        if end is not None:
+            record.decide(end)
+            end = end.with_log(lambda lines: log_tail(job.main_log, lines))
+        context = podinfo.base_context(
+            hook, job.pod, os.environ, main_container=MAIN, shared_dir=job.shared_dir, exit_info=end
+        )
+        callbacks = job.plan.on_start if hook is Hook.ON_START else job.plan.on_exit
+        outcome = run_hook(callbacks, context, record, hook_deadline=lambda: None)
+        record.complete()
+        return outcome.outcomes
+
+    def _say(self, data: Mapping[str, Any]) -> None:
+        self._connection.sendall(json.dumps(data).encode() + b"\n")
+
+
+class MainChild:
+    """Main in a process of its own. What it writes goes on to our output, and is kept for its log's tail."""
+
+    def __init__(self, job: Job, connection: socket.socket) -> None:
+        self._connection = connection
+        self._output, output_end = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _be_main(job, connection, output_end)
+        os.close(output_end)
+        os.set_blocking(self._output, False)
+        self._log = open(job.main_log, "ab", buffering=0)  # noqa: SIM115  closed in wait()
+        self._kill_at = float("inf")
+
+    def wait(self) -> int:
+        """Its status as waitpid has it. When the other side wants it to end, or is gone, it has the grace period."""
+        while not processes.has_exited(self._pid):
+            told = self._kill_at < float("inf")
+            waiting: list[Any] = [self._output] if told else [self._output, self._connection]
+            ready = select.select(waiting, [], [], TICK_SECONDS)[0]
+            if self._output in ready and not self._copy():
+                time.sleep(TICK_SECONDS)  # it has closed its output, that's not its end
+            if self._connection in ready:
+                self._kill_at = time.monotonic() + GRACE_SECONDS
+                os.kill(self._pid, signal.SIGTERM)
+            if time.monotonic() >= self._kill_at:
+                os.kill(self._pid, signal.SIGKILL)
+        while self._copy():
+            pass
+        self._log.close()
+        os.close(self._output)
+        return os.waitpid(self._pid, 0)[1]
+
+    def _copy(self) -> bool:
+        """Whether there was something."""
+        try:
+            data = os.read(self._output, 65536)
+        except BlockingIOError:
+            return False
+        self._log.write(data)
+        with contextlib.suppress(OSError):
+            os.write(1, data)
+        return bool(data)
+
+
+def _be_main(job: Job, connection: socket.socket, output: int) -> None:
+    """Never returns."""
+    code = contract.EXIT_CALLBACK_FAILED
+    try:
+        connection.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+        sys.stdout = sys.__stdout__ = open(1, "w", buffering=1, closefd=False)  # type: ignore[misc]  # noqa: SIM115
+        sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, closefd=False)  # type: ignore[misc]  # noqa: SIM115
+        code = job.main() if job.main is not None else code
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
+
+
+def leave_last_words(shared_dir: str, message: str) -> None:
+    with open(os.path.join(shared_dir, contract.RECORD_DIR, LAST_WORDS), "w", encoding="utf-8") as file:
+        file.write(message)
+
+
+def _last_words(shared_dir: str) -> str:
+    try:
+        with open(os.path.join(shared_dir, contract.RECORD_DIR, LAST_WORDS), encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def log_tail(path: str, lines: int) -> str:
+    if not path:
+        return "[podhooks: main ran in the process itself, its output went where all output goes]"
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return "".join(file.readlines()[-lines:])
+    except OSError as error:
+        return f"[podhooks: main's log can't be read: {error.strerror}]"
