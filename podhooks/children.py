@@ -13,6 +13,7 @@ import time
 from enum import Enum
 
 from podhooks import contract, fresh, log, processes
+from podhooks.descriptors import open_standard_descriptors
 from podhooks.output import FLUSH_SECONDS, READ_BYTES, LineMarker, Sink
 from podhooks.value import Value
 
@@ -146,13 +147,6 @@ class Child:
                 os.close(descriptor)
         message = processes.describe(status) if pid else "could not even be killed: the kernel holds it"
         return Ended(message, pump.report, seconds=seconds)
-
-
-def open_standard_descriptors() -> None:
-    """Where one of 0, 1 and 2 is closed, a pipe would get its number, and the child would get the pipe as its own."""
-    while (lowest := os.open(os.devnull, os.O_RDWR)) < 3:
-        pass  # the lowest free number is what `open` gives: it stays open as one of the three
-    os.close(lowest)
 
 
 def fork(work: Work) -> Child:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from podhooks import contract, log
-from podhooks.children import open_standard_descriptors
+from podhooks.descriptors import open_standard_descriptors
 from podhooks.errors import PodhooksError
 from podhooks_initcontainer.program import OnStart
 from podhooks_initcontainer.stop import Stop

@@ -6,6 +6,7 @@ import os
 import sys
 
 from podhooks import __version__, contract, log
+from podhooks.descriptors import open_standard_descriptors
 from podhooks.errors import PodhooksError
 from podhooks_sidecar.program import OnExit
 from podhooks_sidecar.wakeup import Wakeup
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given:
         return answer(given[0])
+    open_standard_descriptors()
     wakeup = Wakeup()
     wakeup.install()  # before anything else: from here on a SIGTERM is noted and never kills
     try:
@@ -32,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PodhooksError as error:
         log.error(str(error))
         return contract.EXIT_BAD_INPUT
+    finally:
+        wakeup.retire()
 
 
 def answer(argument: str) -> int:

@@ -40,6 +40,10 @@ class Wakeup:
         signal.signal(signal.SIGALRM, self._on_alarm)
         signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
 
+    def retire(self) -> None:
+        """From now on SIGTERM is nothing: the interpreter takes our handler away at its end, and the default kills."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
     @contextmanager
     def interruptible(self, until: float | None = None) -> Iterator[None]:
         """Let SIGTERM, or the monotonic time `until`, raise Interrupted in here.

@@ -412,6 +412,33 @@ class TestOurOwnDeath:
         pod.expect(f"key {uid}/on-exit/calls:key attempt 1")
 
 
+def test_a_sigterm_in_the_last_moment_does_not_kill(make: Make) -> None:
+    """In classic mode our exit code is part of the pod's verdict: the kubelet's farewell must not spoil it."""
+    for _ in range(12):
+        pod = make(**CLASSIC)
+        pod.annotate(**{"on-start": "calls:tell"})  # nothing to do at exit: the program ends at once
+        pod.start()
+        while not installed_sigterm(pod):
+            time.sleep(0.001)
+        while pod.process is not None and pod.process.poll() is None:
+            pod.signal()
+        assert pod.ended() == 0
+        pod.server.store.delete("pods", "default", "p", grace_seconds=0)
+
+
+def installed_sigterm(pod: Harness) -> bool:
+    """Whether the program has its handler for SIGTERM in place (or has ended already)."""
+    assert pod.process is not None
+    if pod.process.poll() is not None:
+        return True
+    try:
+        status = Path(f"/proc/{pod.process.pid}/status").read_text()
+    except OSError:
+        return True
+    caught = next((line for line in status.splitlines() if line.startswith("SigCgt:")), "SigCgt: 0")
+    return bool(int(caught.split()[1], 16) & (1 << (signal.SIGTERM - 1)))
+
+
 class TestInput:
     def test_annotations_that_make_no_plan_are_one_line_and_exit_code_2(self, make: Make) -> None:
         pod = make()
