@@ -1,7 +1,7 @@
 """Which kinds of objects the embedded API server knows, and where their HTTP paths are.
 
 It keeps every kind that a manifest with a hooked pod tends to carry (roles, services, claims), so that `kubectl apply`
-of a whole file works; only pods and jobs also *do* something here.
+of a whole file works; only pods and jobs also *do* something here (no webhook is called).
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class ResourceType:
 
 _STATUS = ("status",)
 _POD_SUBRESOURCES = ("status", "log", "eviction", "binding")
+_ADMISSION = "admissionregistration.k8s.io"
 _RBAC = "rbac.authorization.k8s.io"
 
 RESOURCES: dict[str, ResourceType] = {
@@ -78,6 +79,7 @@ RESOURCES: dict[str, ResourceType] = {
         ResourceType("networkpolicies", "NetworkPolicy", "networking.k8s.io", "v1", True, (), ("netpol",)),
         ResourceType("poddisruptionbudgets", "PodDisruptionBudget", "policy", "v1", True, _STATUS, ("pdb",)),
         ResourceType("priorityclasses", "PriorityClass", "scheduling.k8s.io", "v1", False, (), ("pc",)),
+        ResourceType("mutatingwebhookconfigurations", "MutatingWebhookConfiguration", _ADMISSION, "v1", False),
     )
 }
 
