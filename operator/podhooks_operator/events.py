@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from podhooks import log
 from podhooks.errors import ApiError, NotFound
-from podhooks.podobject import mapping, text
+from podhooks.podobject import text
 from podhooks.value import Value
 from podhooks_operator.cluster import EVENTS, Cluster, Conflict
 from podhooks_operator.review import Refusal

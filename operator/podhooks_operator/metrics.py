@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from podhooks_operator.review import Review
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX = "podhooks_webhook_"
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -15,28 +16,25 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        kept = {"registry": self.registry}
-        self.reviews = Counter("podhooks_webhook_reviews", "Reviews by what was done.", ["outcome"], **kept)
-        self.injections = Counter("podhooks_webhook_injections", "Pods that got our containers.", **kept)
-        self.refusals = Counter(
-            "podhooks_webhook_refusals", "Reasons why pods were not injected, or denied.", ["code", "denied"], **kept
+        self.reviews = self._counter("reviews", "Reviews by what was done.", "outcome")
+        self.injections = self._counter("injections", "Pods that got our containers.")
+        self.refusals = self._counter("refusals", "Reasons why pods were not injected, or denied.", "code", "denied")
+        self.rejected = self._counter("rejected_requests", "Requests that were no review, by HTTP status.", "status")
+        self.events = self._counter("events", "Events about pods not injected, by what became of them.", "result")
+        self.refresh_failures = self._counter(
+            "certificate_refresh_failures", "Times that certificate and caBundle couldn't be looked after."
         )
+        self.ready = self._gauge("ready", "Whether /readyz says yes.")
+        self.expiry = self._gauge("certificate_expiry_timestamp_seconds", "When the served certificate ends.")
         self.latency = Histogram(
-            "podhooks_webhook_latency_seconds", "From the request's body to the answer.", buckets=BUCKETS, **kept
+            f"{PREFIX}latency_seconds", "From body to answer, in seconds.", buckets=BUCKETS, registry=self.registry
         )
-        self.expiry = Gauge(
-            "podhooks_webhook_certificate_expiry_timestamp_seconds", "When the served certificate ends.", **kept
-        )
-        self.ready = Gauge("podhooks_webhook_ready", "Whether /readyz says yes.", **kept)
-        self.rejected = Counter(
-            "podhooks_webhook_rejected_requests", "Requests that were no review, by HTTP status.", ["status"], **kept
-        )
-        self.events = Counter(
-            "podhooks_webhook_events", "Events about pods not injected, by result.", ["result"], **kept
-        )
-        self.refresh_failures = Counter(
-            "podhooks_webhook_certificate_refresh_failures", "Times that certificates couldn't be looked after.", **kept
-        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(PREFIX + name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(PREFIX + name, text, registry=self.registry)
 
     def observe(self, review: Review, seconds: float) -> None:
         self.reviews.labels(review.outcome).inc()

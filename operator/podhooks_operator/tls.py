@@ -19,7 +19,7 @@ class LiveContext:
 
     def __init__(self) -> None:
         self.context = _server_context()
-        self.context.sni_callback = self._hand_over  # type: ignore[assignment]
+        self.context.sni_callback = self._hand_over
         self._current: ssl.SSLContext | None = None
         self.pair: Pair | None = None
 
