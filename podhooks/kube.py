@@ -13,6 +13,7 @@ import os
 import socket
 import ssl
 import time
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlencode, urlsplit
@@ -164,7 +165,7 @@ class Client:
 
     def _request(self, target: str) -> http.client.HTTPResponse:
         self.requests += 1
-        try:
+        with self._guarded():
             connection = self._connect()
             self._set_timeout(self._answer_timeout_seconds)
             headers = {"Accept": "application/json", "User-Agent": "podhooks"}
@@ -172,12 +173,6 @@ class Client:
                 headers["Authorization"] = f"Bearer {_read_token(self.access.token_file)}"
             connection.request("GET", target, headers=headers)
             return connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise _unreachable(error, self.access.base_url) from error
-        except BaseException:  # whatever interrupts us leaves the connection in the middle of something
-            self.close()
-            raise
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._connection is None:
@@ -193,29 +188,29 @@ class Client:
         if self._connection is not None and self._connection.sock is not None:
             self._connection.sock.settimeout(seconds)
 
-    def _line(self, response: http.client.HTTPResponse) -> bytes:
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """What goes wrong, or interrupts us, leaves the connection in the middle of something: it is not used again."""
         try:
-            line = response.readline(MAX_LINE_BYTES)
+            yield
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             raise _unreachable(error, self.access.base_url) from error
         except BaseException:
             self.close()
             raise
+
+    def _line(self, response: http.client.HTTPResponse) -> bytes:
+        with self._guarded():
+            line = response.readline(MAX_LINE_BYTES)
         if line and not line.endswith(b"\n"):
             self.close()
             return b""  # cut off in mid-line: the connection is dead, the stream is over
         return line
 
     def _read(self, response: http.client.HTTPResponse) -> bytes:
-        try:
+        with self._guarded():
             return response.read()
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            self.close()
-            raise _unreachable(error, self.access.base_url) from error
-        except BaseException:
-            self.close()
-            raise
 
     def _json(self, response: http.client.HTTPResponse) -> dict[str, Json]:
         return self._parse(self._read(response))
