@@ -9,7 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from podhooks.context import CallbackOutcome, ExitInfo, Hook, Owner, PodInfo, Result, RunContext
-    from podhooks.environments import Environment, LocalEnvironment
+    from podhooks.environments import Environment, KubernetesJobEnvironment, LocalEnvironment
     from podhooks.errors import PodhooksError
     from podhooks.podstatus import exit_info
 
@@ -20,6 +20,7 @@ __all__ = [
     "Environment",
     "ExitInfo",
     "Hook",
+    "KubernetesJobEnvironment",
     "LocalEnvironment",
     "Owner",
     "PodInfo",
@@ -32,7 +33,7 @@ __all__ = [
 
 _HOMES = {
     "podhooks.context": ("CallbackOutcome", "ExitInfo", "Hook", "Owner", "PodInfo", "Result", "RunContext"),
-    "podhooks.environments": ("Environment", "LocalEnvironment"),
+    "podhooks.environments": ("Environment", "KubernetesJobEnvironment", "LocalEnvironment"),
     "podhooks.errors": ("PodhooksError",),
     "podhooks.podstatus": ("exit_info",),
 }

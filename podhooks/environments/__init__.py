@@ -17,11 +17,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from podhooks.environments.base import Environment
     from podhooks.environments.handle import Handle, RunFailed
+    from podhooks.environments.kubernetes_job import KubernetesJobEnvironment
     from podhooks.environments.local import LocalEnvironment
 
 __all__ = [
     "Environment",
     "Handle",
+    "KubernetesJobEnvironment",
     "LocalEnvironment",
     "RunFailed",
 ]
@@ -29,6 +31,7 @@ __all__ = [
 _HOMES = {
     "podhooks.environments.base": ("Environment",),
     "podhooks.environments.handle": ("Handle", "RunFailed"),
+    "podhooks.environments.kubernetes_job": ("KubernetesJobEnvironment",),
     "podhooks.environments.local": ("LocalEnvironment",),
 }
 

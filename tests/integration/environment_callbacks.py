@@ -72,7 +72,7 @@ class Notifier:
 
 
 def flow(value: int = 1) -> int:
-    prepared = Path(os.environ["PODHOOKS_SHARED_DIR"]) / "prepared"
+    prepared = Path(os.environ.get("PODHOOKS_SHARED_DIR", "/nowhere")) / "prepared"
     leave("main", value=value, prepared=prepared.read_text() if prepared.exists() else None)
     print(f"main says {value}", flush=True)
     return value + 1

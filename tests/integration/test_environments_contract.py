@@ -5,13 +5,15 @@ tests/e2e/test_environments.py runs it on a real cluster.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from podhooks import LocalEnvironment
+from podhooks import KubernetesJobEnvironment, LocalEnvironment
 from podhooks.environments import Environment, Handle
 from tests.integration.environment_callbacks import WORD_DIR
 from tests.integration.environment_contract import Contract, Site
@@ -32,8 +34,6 @@ class FilesOfThisMachine(Site):
 
 
 def words_in(directory: Path) -> list[tuple[str, dict[str, Any]]]:
-    import json
-
     files = sorted(each for each in directory.iterdir() if not each.name.startswith("."))
     return [(each.name.split("-")[1], json.loads(each.read_text())) for each in files]
 
@@ -42,14 +42,33 @@ def isolated(**arguments: Any) -> LocalEnvironment:
     return LocalEnvironment(isolated=True, **arguments)
 
 
-KINDS: dict[str, Callable[..., Environment]] = {"local": LocalEnvironment, "isolated": isolated}
+def job(**arguments: Any) -> KubernetesJobEnvironment:
+    """Its containers have only the variables that the job file gives them."""
+    return KubernetesJobEnvironment(os.environ["JOB_FILE"], unique_job_name=True, cluster="local", **arguments)
+
+
+def write_job_file(path: Path, word_dir: Path) -> None:
+    """As they were in PIN-12's time: the flow's container first, its command of no matter."""
+    container = {"name": "flow", "image": "none", "command": ["false"], "args": ["x"]}
+    env = [{"name": WORD_DIR, "value": str(word_dir)}]
+    template = {"spec": {"restartPolicy": "Never", "containers": [{**container, "env": env}]}}
+    spec = {"backoffLimit": 0, "template": template}
+    path.write_text(json.dumps({"metadata": {"name": "flow"}, "spec": spec}))
+
+
+KINDS: dict[str, Callable[..., Environment]] = {"local": LocalEnvironment, "isolated": isolated, "job": job}
 
 
 @pytest.fixture(params=KINDS)
 def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setenv(WORD_DIR, str(tmp_path))
-    found = FilesOfThisMachine(KINDS[request.param], tmp_path)
-    found.sees_signals = request.param != "local"
+    words = tmp_path / "words"
+    words.mkdir()
+    write_job_file(tmp_path / "job.yaml", words)
+    monkeypatch.setenv("JOB_FILE", str(tmp_path / "job.yaml"))
+    monkeypatch.setenv(WORD_DIR, str(words))
+    found = FilesOfThisMachine(KINDS[request.param], words)
+    found.survives_main = request.param != "local"
+    found.main_can_kill_itself = request.param != "job"
     return found
 
 

@@ -1,0 +1,235 @@
+"""Main in a Job of its own, made from a job file."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from podhooks import contract, log
+from podhooks.context import EMPTY
+from podhooks.environments import clusters, flows, manifest, travel
+from podhooks.environments.base import Environment, label_mapping
+from podhooks.environments.hooks import Callbacks, Carry, Planned
+from podhooks.environments.job_handle import JobHandle
+from podhooks.environments.manifest import Call, Object, Wanted
+from podhooks.environments.travel import Luggage, Piece
+from podhooks.errors import ApiError, InputError
+from podhooks.inject import InjectSettings, inject_object
+from podhooks.run.backend import Backend, Selection
+from podhooks.run.request import Request, label_of
+from podhooks.run.stand_in import StandIn
+from podhooks.value import Value
+
+ENV_FLOW_RUN_ID = contract.PREFECT_FLOW_RUN_ID_VARIABLES[0]
+
+
+class Trip(Value):
+    """Everything that is created for one run. `main` is the flow's container."""
+
+    written: Object
+    job: Object
+    secret: Object | None
+    planned: Planned
+
+    @property
+    def main(self) -> str:
+        return str(self.written["spec"]["template"]["spec"]["containers"][0]["name"])
+
+
+class KubernetesJobEnvironment(Environment):
+    """
+    Args:
+        job_spec_file: a Job, YAML or JSON, read now. The flow runs in its first container: that one's command is
+            replaced, and its image if `image` is given. Default: a Job with that one container.
+        unique_job_name: add eight hexadecimal digits to the Job's name, so that runs don't get in each other's way.
+            Without a job file its name is the flow's and always unique.
+        image: the flow's; default: the job file's.
+        namespace: default: the job file's, else the cluster's.
+        cluster: see docs/environments.md: a context of the kubeconfig, or `local` for the stand-in on this machine;
+            default: the current context, or in a pod that pod's cluster.
+        kubeconfig: its file, if it isn't the usual one.
+        settings: how the runtime gets into the pod; default: by an image volume.
+
+    The others are `Environment`'s.
+
+    Raises:
+        InputError: the job file, a callback, a label or an annotation can't be used.
+    """
+
+    where_main_runs = "a Job of its own"
+    where_callbacks_run = "that Job's pod: init container and sidecar"
+
+    def __init__(  # noqa: PLR0913, PLR0917  PIN-12's arguments, in its order
+        self,
+        job_spec_file: str | Path | None = None,
+        unique_job_name: bool = False,
+        image: str | None = None,
+        namespace: str | None = None,
+        labels: Iterable[str] | None = None,
+        on_start: Callbacks = None,
+        on_exit: Callbacks = None,
+        metadata: Mapping[str, Any] | None = None,
+        annotations: Mapping[str, str] = EMPTY,
+        *,
+        cluster: str | None = None,
+        kubeconfig: str | None = None,
+        settings: InjectSettings | None = None,
+    ) -> None:
+        self.job_spec_file = Path(job_spec_file).absolute() if job_spec_file else None
+        self.unique_job_name = unique_job_name
+        self.image = image
+        self.namespace = namespace
+        self.cluster = cluster
+        self.kubeconfig = kubeconfig
+        self.settings = clusters.settings_for(cluster, settings)
+        self._spec = manifest.read_job_file(self.job_spec_file) if self.job_spec_file else dict(manifest.DEFAULT_SPEC)
+        super().__init__(labels, on_start, on_exit, metadata, annotations)
+
+    def planned(self, carry: Carry, annotations: Mapping[str, str] | None = None) -> Planned:
+        """With the annotations that the job file has itself; what is given here wins."""
+        own = manifest.template_annotations(self._spec)
+        for name, given in ((contract.ON_START, self.on_start), (contract.ON_EXIT, self.on_exit)):
+            if given is not None and name in own:
+                argument = name.removeprefix(contract.PREFIX).replace("-", "_")
+                raise InputError(f"{self.job_spec_file}: has the annotation {name}, and {argument}= is given, too")
+        return super().planned(carry, {**own, **(self.annotations if annotations is None else annotations)})
+
+    def execute(
+        self,
+        flow: Callable[..., object],
+        parameters: Mapping[str, Any] = EMPTY,
+        *,
+        flow_run_id: str | None = None,
+    ) -> JobHandle:
+        """Creates the Job and returns; the handle follows it.
+
+        Args:
+            flow_run_id: of a Prefect flow run that this is: the callbacks' context has it, and so has main's
+                environment.
+
+        Raises:
+            InputError: something can't be used, there is no cluster, or it refuses. Nothing is left behind.
+        """
+        flow = flows.check(flow)
+        backend = clusters.connect(self.cluster, self.kubeconfig, self.settings, self._directory())
+        try:
+            trip = self.trip(flow, parameters, backend, flow_run_id)
+            for line in notices(trip, backend):
+                log.warning(line)
+            job = create(trip, backend)
+            return JobHandle(backend, job, main=trip.main, label=trip.planned.label, others=self._others(trip))
+        except BaseException:
+            backend.close()
+            raise
+
+    def trip(
+        self,
+        flow: Callable[..., object],
+        parameters: Mapping[str, Any],
+        backend: Backend,
+        flow_run_id: str | None = None,
+    ) -> Trip:
+        """What `execute` would create. Raises InputError."""
+        luggage = Luggage(str(backend.state_dir / "luggage") if isinstance(backend, StandIn) else travel.MOUNT)
+        call = call_of(flow, parameters, luggage)
+        planned = self.planned(luggage.carry)
+        pieces = luggage.pieces
+        namespace = self.namespace or self._spec.get("metadata", {}).get("namespace") or backend.namespace
+        wanted = Wanted(
+            name=self._name(flow),
+            namespace=namespace,
+            call=call,
+            python=planned.plan.python,
+            image=self.image or ("local" if isinstance(backend, StandIn) and not self.job_spec_file else None),
+            labels=label_mapping(self.labels),
+            annotations=planned.annotations,
+            env=_variables(backend, flow_run_id),
+            luggage_dir=luggage.directory if pieces else "",
+        )
+        written = manifest.with_items(manifest.filled(self._spec, wanted), pieces)
+        secret = manifest.secret(wanted.name, namespace, pieces) if pieces else None
+        if isinstance(backend, StandIn):
+            _unpack(luggage.directory, pieces)
+        return Trip(written, self._injected(written), secret, planned)
+
+    def _name(self, flow: object) -> str:
+        if self.job_spec_file is None:
+            return manifest.unique(flows.name_of(flow))
+        name = str(self._spec["metadata"]["name"])
+        return manifest.unique(name) if self.unique_job_name else name
+
+    def _directory(self) -> Path:
+        return self.job_spec_file.parent if self.job_spec_file else Path.cwd()
+
+    def _injected(self, job: Object) -> Object:
+        injected, reports = inject_object(job, self.settings)
+        errors = [f"{each.where}: {each.message}" for report in reports for each in report.report.errors]
+        if errors:
+            raise InputError(f"{label_of(job)}: {'; '.join(errors)}")
+        return injected
+
+    def _others(self, trip: Trip) -> tuple[Object, ...]:  # noqa: ARG002  for environments that make more
+        return ()
+
+
+def call_of(flow: Callable[..., object], parameters: Mapping[str, Any], luggage: Luggage) -> Call:
+    """By name with parameters in JSON, where that can be; else all of it in one pickle."""
+    name, text = travel.name_of(flow), travel.parameters_text(parameters)
+    if text is None:
+        return Call(luggage.pack(functools.partial(flow, **parameters), "flow"))
+    return Call(name or luggage.pack(flow, "flow"), text)
+
+
+def _variables(backend: Backend, flow_run_id: str | None) -> dict[str, str]:
+    found = {ENV_FLOW_RUN_ID: flow_run_id} if flow_run_id else {}
+    return {"PYTHONPATH": clusters.import_path(), **found} if isinstance(backend, StandIn) else found
+
+
+def _unpack(directory: str, pieces: Sequence[Piece]) -> None:
+    """Where the stand-in can't mount at the volume's path, the files themselves are there."""
+    for each in pieces:
+        path = Path(directory, each.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(each.content)
+
+
+def notices(trip: Trip, backend: Backend) -> list[str]:
+    return backend.notices(Request(trip.written), Request(trip.job))
+
+
+def create(trip: Trip, backend: Backend) -> Object:
+    """The Job as the server made it. The kubelet waits for the Secret, which can have its owner only afterwards.
+
+    Raises:
+        InputError: the cluster refuses; nothing is left behind.
+    """
+    try_out(trip, backend)
+    job = made(trip.job, backend)
+    if trip.secret is not None:
+        try:
+            made(manifest.owned_by(trip.secret, job), backend)
+        except BaseException:
+            backend.delete(job)
+            raise
+    return job
+
+
+def try_out(trip: Trip, backend: Backend) -> None:
+    """A dry run of everything, so that what will be refused is refused before anything is there."""
+    namespace = trip.job["metadata"]["namespace"]
+    try:
+        backend.list(Selection("Pod", namespace, fields="metadata.name=podhooks"))
+    except ApiError as error:
+        raise clusters.said(f"the pods of namespace {namespace}", error) from error
+    for each in (trip.job, trip.secret):
+        if each is not None:
+            made(each, backend, dry_run=True)
+
+
+def made(obj: Object, backend: Backend, *, dry_run: bool = False) -> Object:
+    try:
+        return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], **backend.create(obj, dry_run=dry_run)}
+    except ApiError as error:
+        raise clusters.said(f"{label_of(obj)} in namespace {obj['metadata']['namespace']}", error) from error

@@ -1,0 +1,220 @@
+"""The Job of a job file with the flow in it, and the Secret that goes with it. Pure, but for reading the file.
+
+Job files are those of Prefect's KubernetesJobEnvironment: the first container is the flow's, its command is replaced,
+everything else stays as it is written.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from podhooks import contract
+from podhooks.context import EMPTY
+from podhooks.environments.travel import Piece
+from podhooks.errors import InputError, ManifestError
+from podhooks.podobject import mapping, text
+from podhooks.value import Value
+
+NAME_LENGTH = 63  # of a Job: its pods have a label with it
+LUGGAGE_VOLUME = "podhooks-luggage"
+DEFAULT_SPEC: Mapping[str, Any] = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "spec": {"backoffLimit": 0, "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "flow"}]}}},
+}
+"""Where no job file is given. A flow that failed isn't run again by Kubernetes: that's for the flow's own retries."""
+
+Object = dict[str, Any]
+
+
+class Call(Value):
+    """What main's container runs: `reference` names the flow where it will run, `parameters` are JSON."""
+
+    reference: str
+    parameters: str = "{}"
+
+
+def read_job_file(path: str | Path) -> Object:
+    """Raises ManifestError with the file's name, and the line where there is one."""
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"job_spec_file {path}: can't be read: {error.strerror}") from error
+    documents = [each for each in _parsed(content, path) if each is not None]
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        found = f"{len(documents)} documents" if len(documents) != 1 else "no mapping"
+        raise ManifestError(f"job_spec_file {path}: holds {found}: it must be one Job")
+    return checked(documents[0], f"job_spec_file {path}")
+
+
+def read_mapping(path: str | Path, what: str) -> Object:
+    """Another YAML or JSON file with one object in it."""
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{what} {path}: can't be read: {error.strerror}") from error
+    documents = [each for each in _parsed(content, path) if each is not None]
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        raise ManifestError(f"{what} {path}: must hold one object")
+    return documents[0]
+
+
+def _parsed(content: bytes, path: Path) -> list[Any]:
+    try:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    except ImportError:
+        raise InputError("job files are read with ruamel.yaml: pip install 'podhooks[environments]'") from None
+    try:
+        return list(YAML(typ="safe", pure=True).load_all(content.decode("utf-8-sig")))
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: isn't UTF-8 text: byte {error.start}") from error
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ManifestError(f"{path}{line}: isn't YAML: {error.problem}") from error
+    except (YAMLError, ValueError) as error:
+        raise ManifestError(f"{path}: isn't YAML: {' '.join(str(error).split())}") from error
+
+
+def checked(spec: Mapping[str, Any], name: str) -> Object:
+    """A Job with a name and a container. `apiVersion` and `kind` may be left out, as they were in old job files."""
+    job = {"apiVersion": "batch/v1", "kind": "Job", **copy.deepcopy(dict(spec))}
+    if (job["kind"], job["apiVersion"]) != ("Job", "batch/v1"):
+        raise ManifestError(f"{name}: is a {job['kind']} of {job['apiVersion']}: it must be a Job of batch/v1")
+    if not text(mapping(job.get("metadata")).get("name")):
+        raise ManifestError(f"{name}: has no metadata.name: give the Job a name (unique_job_name=True makes it unique)")
+    for path in ("spec", "spec.template", "spec.template.spec"):
+        _required(job, path, name)
+    containers = job["spec"]["template"]["spec"].get("containers")
+    if not containers or not isinstance(containers, list) or not isinstance(containers[0], dict):
+        raise ManifestError(
+            f"{name}: spec.template.spec.containers is empty: the flow runs in its first container, so write one"
+        )
+    return job
+
+
+def _required(job: Object, path: str, name: str) -> None:
+    found: Any = job
+    for part in path.split("."):
+        found = mapping(found).get(part)
+    if not isinstance(found, dict):
+        raise ManifestError(f"{name}: has no {path}: write a whole Job, down to spec.template.spec.containers")
+
+
+def template_annotations(job: Mapping[str, Any]) -> dict[str, str]:
+    """Ours among those of the pod template."""
+    template = mapping(mapping(job.get("spec")).get("template"))
+    annotations = mapping(mapping(template.get("metadata")).get("annotations"))
+    return {name: value for name, value in annotations.items() if name.startswith(contract.PREFIX)}
+
+
+class Wanted(Value):
+    """What is put into a job file's Job."""
+
+    name: str
+    namespace: str
+    call: Call
+    python: str
+    image: str | None = None
+    labels: Mapping[str, str] = EMPTY
+    annotations: Mapping[str, str] = EMPTY
+    env: Mapping[str, str] = EMPTY
+    luggage_dir: str = ""  # empty: nothing is carried
+
+
+def filled(spec: Mapping[str, Any], wanted: Wanted) -> Object:
+    """The Job. Raises InputError where no image is named."""
+    job = copy.deepcopy(dict(spec))
+    metadata = job.setdefault("metadata", {})
+    metadata.update(name=wanted.name, namespace=wanted.namespace)
+    _merge(metadata, "labels", wanted.labels)
+    template = job["spec"]["template"]
+    if not isinstance(template.get("metadata"), dict):
+        template["metadata"] = {}
+    _merge(template["metadata"], "labels", wanted.labels)
+    pod = template["spec"]
+    pod.setdefault("restartPolicy", "Never")
+    main = pod["containers"][0]
+    main.setdefault("name", "flow")
+    own = {contract.MAIN_CONTAINER: main["name"]} if len(pod["containers"]) > 1 and wanted.annotations else {}
+    _merge(template["metadata"], "annotations", {**wanted.annotations, **own})
+    _fill_main(main, wanted)
+    if wanted.luggage_dir:
+        secret = {"secretName": wanted.name}
+        _append(pod, "volumes", {"name": LUGGAGE_VOLUME, "secret": secret})
+        _append(main, "volumeMounts", {"name": LUGGAGE_VOLUME, "mountPath": wanted.luggage_dir, "readOnly": True})
+    return job
+
+
+def _fill_main(main: Object, wanted: Wanted) -> None:
+    if wanted.image is not None:
+        main["image"] = wanted.image
+    if not main.get("image"):
+        raise InputError("no image is named for the flow: give image=, or write it into the job file's first container")
+    path = main.get("terminationMessagePath") or contract.TERMINATION_LOG
+    words = [bootstrap(), wanted.call.reference, wanted.call.parameters, path]
+    main["command"] = [
+        wanted.python,
+        "-u",
+        "-c",
+        *(each.replace("$", "$$") for each in words),
+    ]  # Kubernetes expands $(X)
+    main.pop("args", None)
+    known = [each.get("name") for each in main.get("env") or () if isinstance(each, Mapping)]
+    for name, value in wanted.env.items():
+        if name not in known:  # the job file's word stands
+            _append(main, "env", {"name": name, "value": value})
+
+
+def bootstrap() -> str:
+    """The text of bootstrap.py, without what is for its readers only."""
+    whole = Path(__file__).with_name("bootstrap.py").read_text(encoding="utf-8")
+    code = whole.split('"""', 2)[2].strip()
+    return "\n".join(line.partition("  # ")[0].rstrip() for line in code.splitlines())
+
+
+def _merge(holder: Object, key: str, more: Mapping[str, str]) -> None:
+    if more:
+        holder[key] = {**mapping(holder.get(key)), **more}
+
+
+def _append(holder: Object, key: str, value: Object) -> None:
+    holder[key] = [*(holder.get(key) or []), value]
+
+
+def with_items(job: Object, pieces: Sequence[Piece]) -> Object:
+    """The Secret's volume with the paths of its files; a Secret's keys have no directories."""
+    found = copy.deepcopy(job)
+    for each in found["spec"]["template"]["spec"].get("volumes") or ():
+        if each["name"] == LUGGAGE_VOLUME:
+            each["secret"]["items"] = [{"key": piece.key, "path": piece.path} for piece in pieces]
+    return found
+
+
+def secret(name: str, namespace: str, pieces: Sequence[Piece]) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace},
+        "type": "Opaque",
+        "immutable": True,
+        "data": {each.key: base64.b64encode(each.content).decode("ascii") for each in pieces},
+    }
+
+
+def owned_by(obj: Object, job: Mapping[str, Any]) -> Object:
+    """`obj`, to be removed with `job` by the cluster itself."""
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
+    return {**obj, "metadata": {**obj["metadata"], "ownerReferences": [owner]}}
+
+
+def unique(name: str) -> str:
+    """`name` with eight hexadecimal digits behind it."""
+    return f"{name[: NAME_LENGTH - 9].rstrip('-.')}-{uuid.uuid4().hex[:8]}"
