@@ -30,8 +30,8 @@ def quoted(text: str) -> Cel:
 
 
 def pattern(regular_expression: str) -> Cel:
-    """A raw string literal, so that backslashes are the expression's own. RE2."""
-    return Cel(f"r'{regular_expression}'")
+    """A regular expression (RE2); a raw literal if it can be, so that backslashes are its own."""
+    return Cel("r'" + regular_expression + "'") if "'" not in regular_expression else quoted(regular_expression)
 
 
 def listed(words: Iterable[str]) -> Cel:

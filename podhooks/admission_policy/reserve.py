@@ -1,22 +1,24 @@
-"""How long on_exit may take: never less than inject() would keep, and the same wherever the list is of plain names.
+"""How long on_exit may take: what inject() reserves, or more where CEL can't tell.
 
-CEL can count names, written with commas or lines or as a YAML or JSON list. Mappings may have timeouts of their own,
-which it can't read: for a list with any, the reserve is the most that a default may be. It only lengthens the grace
-period: when on_exit starts is decided by the runtime, which parses everything.
+CEL parses neither YAML nor JSON, but a sum of timeouts needs only how many callbacks there are at most, and which
+timeouts: every callback has a name (two parts around a colon) or the key `exec`. Where even that can't be told it
+takes the bound that holds for every default. Too long a reserve only lengthens the grace period: when on_exit starts is
+decided by the runtime, which parses everything.
 """
 
 from __future__ import annotations
 
 from podhooks import contract
-from podhooks.admission_policy.cel import Cel, listed, pattern, quoted
+from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quoted
 from podhooks.plan_text import YAML_BEGINS
 
 _NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 DURATION = f"^({_NUMBER}h)?({_NUMBER}m)?({_NUMBER}s)?({_NUMBER}ms)?$"
-NAME = r"[A-Za-z0-9_./]+:[A-Za-z0-9_.]+"
-LINE = f"^- +{NAME}$"
-_ITEM = f'("{NAME}"|{NAME})'
-FLOW = rf"^\[\s*{_ITEM}(\s*,\s*{_ITEM})*\s*\]$"
+_PART = r"""[^\s,:{}\[\]"']"""
+NAME = f"{_PART}:{_PART}"
+TIMEOUT = r"""timeout["']?\s*:\s*["']?[0-9][0-9.hms]*"""
+OBSCURE = r"\\|([-:,\[{?]|^)\s*[&*!]"  # escapes, anchors, aliases, tags: a name or a timeout may hide behind them
+OUTSIDE = "with|exec|#"  # with any of these in the text, a timeout in it may be none of a callback's
 LONGEST = f"duration('{int(contract.MAX_TIMEOUT_SECONDS)}s')"
 MOST_MS = int(contract.MAX_DEFAULT_RESERVE_SECONDS * 1000)
 
@@ -31,6 +33,11 @@ def reserve_variables() -> dict[str, str]:
         ),
         "exitStructured": _structured("variables.exitLines[0]"),
         "exitCount": _count(),
+        "exitOwnTimeouts": (
+            f"!variables.exitStructured ? [] : variables.exitText.findAll({pattern(TIMEOUT)})"
+            f".map(text, text.find({pattern('[0-9][0-9.hms]*$')}))"
+        ),
+        "exitObscure": _obscure(),
         "exitTimeout": _given_duration(contract.ON_EXIT_TIMEOUT, contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS),
         "reserveMs": _reserve(),
         "grace": f"object.spec.?terminationGracePeriodSeconds.orValue({contract.DEFAULT_GRACE_SECONDS})",
@@ -52,12 +59,20 @@ def _structured(line: str) -> str:
 
 
 def _count() -> str:
-    """The number of callbacks; -1 where it can't be told."""
+    """The number of callbacks, or more."""
     names = "variables.exitLines.map(line, line.split(',').filter(name, name.trim() != '').size()).sum()"
+    text = "variables.exitText"
+    listed_names = f"{text}.findAll({pattern(NAME)}).size() + {text}.findAll('exec').size()"
+    return f"variables.exitStructured ? {listed_names} :\n{names}"
+
+
+def _obscure() -> str:
+    """Whether the text may say more than can be counted."""
+    valid = is_duration("text")
     return (
-        f"!variables.exitStructured ? {names} :\n"
-        f"variables.exitLines.all(line, line.matches({pattern(LINE)})) ? variables.exitLines.size() :\n"
-        f"variables.exitText.matches({pattern(FLOW)}) ? variables.exitText.findAll({pattern(NAME)}).size() : -1"
+        f"variables.exitStructured && (variables.exitText.matches({pattern(OBSCURE)})\n"
+        "|| variables.exitText.findAll('timeout').size() != variables.exitOwnTimeouts.size()\n"
+        f"|| !variables.exitOwnTimeouts.all(text, {valid}))"
     )
 
 
@@ -66,8 +81,11 @@ def _given_duration(annotation: str, default_seconds: float) -> str:
 
 
 def _reserve() -> str:
-    """Milliseconds, rounded up. More than 600 callbacks of whatever length are beyond the bound as well."""
-    total = "variables.exitCount * variables.exitTimeout.getMilliseconds()"
-    default = f"variables.exitCount < 0 || {total} > {MOST_MS} ? {MOST_MS} : {total}"
+    """Milliseconds."""
+    own, timeout = "variables.exitOwnTimeouts", "variables.exitTimeout.getMilliseconds()"
     given = f"duration(variables.given[{quoted(contract.RESERVE)}]).getMilliseconds()"
-    return f"{quoted(contract.RESERVE)} in variables.given ? {given} :\n{default}"
+    sum_of_own = f"([0] + {own}.map(text, duration(text).getMilliseconds())).sum()"
+    others = f"(variables.exitText.matches({pattern(OUTSIDE)}) ? 0 : {own}.size())"
+    total = f"{sum_of_own} + [0, variables.exitCount - {others}].max() * {timeout}"
+    choices = [(f"{quoted(contract.RESERVE)} in variables.given", given), ("variables.exitObscure", str(MOST_MS))]
+    return first_match(choices, f"[{MOST_MS}, {total}].min()")

@@ -70,14 +70,14 @@ def _container_variables() -> Variables:
     ours = listed(containers.OUR_ENV)
     return {
         "ownImage": own,
-        "pullPolicy": (
+        "pull": (
             "variables.ownImage && variables.main.?imagePullPolicy.orValue('') == "
             f"(variables.main.?image.orValue('').matches({pattern('^[^@]*(/|^)[^:/@]+(:latest)?$')}) "
             "? 'Always' : 'IfNotPresent')\n? optional.none() : variables.main.?imagePullPolicy"
         ),
         "env": f"variables.main.?env.orValue([]).filter(e, !(e.name in {ours}))",
         "mounts": f"variables.main.?volumeMounts.orValue([]).filter(m, !{is_shared_mount('m')})",
-        "security": "variables.main.?securityContext",
+        "security": "variables.main.?securityContext.orValue({})",
         "firstFree": (
             "([0] + variables.initContainers.transformList(i, c, "
             "c.?restartPolicy.orValue('') == 'Always', i + 1)).max()"

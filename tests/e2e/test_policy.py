@@ -1,0 +1,434 @@
+"""The admission policy on a real API server: the pod that inject() gives, for every case that the doors share.
+
+Pods are created with --dry-run=server, so both sides have the API server's defaults. What may differ is in
+docs/admission-policy.md: the status annotation, and where the service account's token stands among volumes and mounts,
+because the API server adds it before the policy and after the command line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from podhooks import contract
+from podhooks.admission_policy import PolicySettings, binding, policy
+from podhooks.inject import InjectSettings, Outcome, inject, uninject
+from podhooks.plan import parse
+from tests.doors.cases import DoorCase, Pod, comparable, door_cases
+from tests.e2e.cluster import RealCluster
+from tests.e2e.test_promise import job
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+LEFT_OUT = {
+    "stateful-set": "its volumes come from the StatefulSet's controller",
+    "unconfined-profiles": "needs a user namespace, else the API server refuses the pod before and after",
+}
+CASES = [case for case in door_cases() if case.name not in LEFT_OUT]
+LONGER = {"on-failure": 30, "timeouts-of-mappings": 60}
+"""Seconds that this door reserves more: a timeout beside `exec` might be one of its words."""
+TOKEN = "kube-api-access"
+SELECTED_BY = "podhooks-e2e"  # a label of our namespaces only: others may use the cluster meanwhile
+
+
+class Policied:
+    """Namespaces with a policy each, made when first asked for."""
+
+    def __init__(self, cluster: RealCluster) -> None:
+        self.free = cluster
+        self._made: dict[str, RealCluster] = {}
+        self._accounts: set[tuple[str, str]] = set()
+
+    def namespace(self, settings: InjectSettings | None = None, failure_policy: str = "Ignore") -> RealCluster:
+        settings = (settings or self.free.settings).replace(kubernetes=None)
+        key = repr((settings, failure_policy))
+        if key not in self._made:
+            self._made[key] = self._open(PolicySettings(inject=settings, failure_policy=failure_policy))
+        return self._made[key]
+
+    def _open(self, settings: PolicySettings) -> RealCluster:
+        free = self.free
+        made = RealCluster(
+            free.kubeconfig, image=free.image, runtime_image=settings.inject.image, pull_policy=free.pull_policy
+        )
+        made.namespace = f"po-{uuid.uuid4().hex[:8]}"
+        made.open()
+        made.kubectl("label", "namespace", made.namespace, f"{SELECTED_BY}={made.namespace}")
+        settings = settings.replace(name=made.namespace)
+        bound = binding(settings)
+        selector = bound["spec"]["matchResources"]["namespaceSelector"]
+        selector["matchLabels"] = {SELECTED_BY: made.namespace}
+        for each in (policy(settings), bound):
+            made.kubectl("create", "-f", "-", stdin=json.dumps(each))
+        made.until(lambda: is_injected(self.created(made, probe())), "the policy is in force")
+        return made
+
+    def created(self, where: RealCluster, pod: Pod) -> Pod:
+        """The pod as the API server would store it."""
+        metadata = {key: value for key, value in pod["metadata"].items() if key != "namespace"}
+        account = pod["spec"].get("serviceAccountName", "default")
+        self._need_account(where, account)
+        ran = where.kubectl(
+            "create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps({**pod, "metadata": metadata})
+        )
+        made: Pod = json.loads(ran)
+        return made
+
+    def _need_account(self, where: RealCluster, account: str) -> None:
+        if (where.namespace, account) in self._accounts:
+            return
+        if account != "default":
+            where.kubectl("create", "serviceaccount", account, check=False)
+        where.until(lambda: where.kubectl("get", "serviceaccount", account, check=False), f"account {account}")
+        self._accounts.add((where.namespace, account))
+
+    def close(self) -> None:
+        for each in self._made.values():
+            each.kubectl(
+                "delete", "mutatingadmissionpolicybinding,mutatingadmissionpolicy", each.namespace, check=False
+            )
+            each.close()
+
+
+@pytest.fixture(scope="module")
+def policied(cluster: RealCluster) -> Iterator[Policied]:
+    made = Policied(cluster)
+    yield made
+    made.close()
+
+
+def pod(annotations: Mapping[str, str], main: Mapping[str, Any] | None = None, **spec: Any) -> Pod:
+    """Annotations without our prefix; `main` and `spec` over the smallest pod there is."""
+    named = {key if "/" in key else contract.PREFIX + key: value for key, value in annotations.items()}
+    container = {"name": "main", "image": "etl:1", **(main or {})}
+    whole = {"restartPolicy": "Never", "containers": [container], **spec}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": "policy-", "annotations": named},
+        "spec": whole,
+    }
+
+
+def probe() -> Pod:
+    return pod({"on-exit": "notify:slack"})
+
+
+def is_injected(made: Pod) -> bool:
+    return contract.STATUS in made["metadata"]["annotations"]
+
+
+def stored(made: Pod) -> Pod:
+    """What makes the pod, without what differs from one creation to the next, tokens at the end."""
+    kept = comparable(made) if "annotations" in made["metadata"] else made
+    spec = json.loads(json.dumps(kept["spec"]))
+    for volume in spec.get("volumes", []):
+        volume["name"] = plain_name(volume["name"])
+    for container in [*spec["containers"], *spec.get("initContainers", [])]:
+        for mount in container.get("volumeMounts", []):
+            mount["name"] = plain_name(mount["name"])
+        container.get("volumeMounts", []).sort(key=lambda each: each["name"] == TOKEN)
+    spec.get("volumes", []).sort(key=lambda each: each["name"] == TOKEN)
+    metadata = kept["metadata"]
+    return {"annotations": metadata.get("annotations"), "labels": metadata.get("labels"), "spec": spec}
+
+
+def plain_name(name: str) -> str:
+    return TOKEN if name.startswith(TOKEN + "-") else name
+
+
+def injected(given: Pod, settings: InjectSettings) -> Pod:
+    made, report = inject(given, settings)
+    assert report.outcome is Outcome.INJECTED, report.findings
+    return made
+
+
+def assert_same_as_inject(policied: Policied, given: Pod, settings: InjectSettings, longer: int = 0) -> None:
+    wanted = injected(given, settings)
+    if longer:
+        prolong(wanted["spec"], longer)
+    made = policied.created(policied.namespace(settings), given)
+    assert stored(made) == stored(policied.created(policied.free, wanted))
+
+
+def prolong(spec: dict[str, Any], seconds: int) -> None:
+    """The grace period, in the pod and as our containers are told it."""
+    spec["terminationGracePeriodSeconds"] += seconds
+    for container in [*spec["containers"], *spec.get("initContainers", [])]:
+        for each in container.get("env", []):
+            if each["name"] == contract.ENV_GRACE_SECONDS:
+                each["value"] = str(spec["terminationGracePeriodSeconds"])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{'.'.join(map(str, case.path))}")
+def test_a_shared_case_becomes_the_pod_that_inject_gives(policied: Policied, case: DoorCase) -> None:
+    assert_same_as_inject(policied, case.as_pod(), case.settings, LONGER.get(case.name, 0))
+
+
+LISTS = {
+    "one name": "notify:slack",
+    "commas": "notify:slack, cleanup:scratch,/opt/tell.py:boss",
+    "lines with comments": "# who is told\nnotify:slack # at night\n\ncleanup:scratch\r\n notify:mail,\n",
+    "YAML list": "- notify:slack\n- cleanup:scratch  # both\n- a.b.c:D.e\n",
+    "JSON list": '["notify:slack", "cleanup:scratch"]',
+    "flow list": "[notify:slack, cleanup:scratch]",
+    "more than the bound": ",".join(f"notify:at_{number}" for number in range(40)),
+}
+TIMES: dict[str, dict[str, str]] = {
+    "default": {},
+    "minutes": {"on-exit-timeout": "1m30s"},
+    "milliseconds": {"on-exit-timeout": "1s250ms"},
+    "fraction": {"on-exit-timeout": " 0.5s "},
+    "reserve": {"reserve": "45s"},
+    "reserve above the bound": {"reserve": "1h0.5s", "on-exit-timeout": "2s"},
+}
+
+
+@pytest.mark.parametrize("times", TIMES)
+@pytest.mark.parametrize("names", LISTS)
+def test_the_grace_period_is_the_same_for_lists_of_names(policied: Policied, names: str, times: str) -> None:
+    given = pod({"on-exit": LISTS[names], **TIMES[times]}, terminationGracePeriodSeconds=7)
+    made = policied.created(policied.namespace(), given)
+    wanted, _ = inject(given, policied.free.settings)
+    assert made["spec"]["terminationGracePeriodSeconds"] == wanted["spec"]["terminationGracePeriodSeconds"]
+
+
+MAPPINGS = {
+    "no timeouts": ("- call: notify:slack\n  with: {channel: ops}\n- exec: [sh, -c, 'rm *']\n- cleanup:scratch\n", 0),
+    "quoted names": ("- 'notify:slack'\n- \"cleanup:scratch\"\n", 0),
+    "timeouts": ("- call: notify:slack\n  timeout: 1m30s\n- cleanup:scratch\n- call: a:b\n  'timeout': '2s'\n", 0),
+    "JSON": ('[{"call":"notify:slack","timeout":"1s"},{"call":"cleanup:scratch","with":{"a":1}}]', 30),
+    "one mapping": ("call: notify:slack\ntimeout: 5s", 0),
+    "one command": ("exec: [sh, -c, 'true']", 0),
+    "timeout beside exec": ("exec: [sh, -c, 'true']\ntimeout: 5s", 30),
+    "timeout among arguments": ("- call: notify:slack\n  with: {timeout: 5s}\n", 5),
+    "timeout in a comment": ("- call: notify:slack  # timeout: 5s\n", 5),
+    "an address": ("- call: notify:slack\n  with: {url: https://example.com}\n", 30),
+    "timeout as part of a name": ("- call: notify:timeout\n", 270),
+    "escapes": ('["notify\\u003aslack", {"call": "cleanup:scratch", "time\\u006fut": "2m"}]', 150),
+    "longer than the bound": ("- call: notify:slack\n  timeout: 1h\n", 0),
+}
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_the_grace_period_is_never_shorter_for_lists_with_mappings(policied: Policied, name: str) -> None:
+    text, longer = MAPPINGS[name]
+    given = pod({"on-exit": text})
+    made = policied.created(policied.namespace(), given)
+    wanted = math.ceil(30 + parse({contract.ON_EXIT: text})[0].reserve_seconds)
+    assert (made["spec"]["terminationGracePeriodSeconds"] - wanted, longer >= 0) == (longer, True)
+    given["metadata"]["annotations"][contract.RESERVE] = "2m"
+    made = policied.created(policied.namespace(), given)
+    assert made["spec"]["terminationGracePeriodSeconds"] == 150
+
+
+SIDECAR = {"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}
+RESOURCES = (
+    '{"requests": {"cpu": "2"}}',
+    '{"limits": {"memory": "16Mi", "cpu": 0.5}}',
+    '{ "limits" : {"ephemeral-storage": "1Gi"} , "requests":{"memory":"1G"} }',
+    '{"requests": {}, "limits": {"nvidia.com/gpu": 1}}',
+)
+PODS: dict[str, Pod] = {
+    **{f"resources {text}": pod({"on-exit": "a:b", "resources": text}) for text in RESOURCES},
+    "on-start only": pod({"on-start": "a:b", "on-exit-timeout": "1h"}),
+    "own image, latest": pod({"on-exit": "a:b", "image": "tools", "python": "/opt/python"}),
+    "own image, main never pulled": pod({"on-exit": "a:b", "image": "tools"}, {"imagePullPolicy": "Never"}),
+    "own image, main by digest": pod(
+        {"on-exit": "a:b", "image": "tools:2"}, {"image": f"registry:5000/etl@sha256:{'0' * 64}"}
+    ),
+    "own image, main latest": pod({"on-exit": "a:b", "image": "tools:2"}, {"image": "registry:5000/etl"}),
+    "default container": pod(
+        {"on-exit": "a:b", contract.DEFAULT_CONTAINER_ANNOTATION: "second"},
+        containers=[{"name": "first", "image": "a:1"}, {"name": "second", "image": "b:1"}],
+    ),
+    "default container that isn't there": pod({"on-exit": "a:b", contract.DEFAULT_CONTAINER_ANNOTATION: "second"}),
+    "between sidecars and init containers": pod(
+        {"on-exit": "a:b"}, initContainers=[{"name": "a", "image": "a:1"}, SIDECAR, {"name": "b", "image": "b:1"}]
+    ),
+    "our mount and variable already": pod(
+        {"on-exit": "a:b"},
+        {"env": [{"name": contract.ENV_SHARED_DIR, "value": contract.SHARED_DIR}]},
+    ),
+    "mighty main": pod(
+        {"on-exit": "a:b"},
+        {
+            "securityContext": {
+                "privileged": True,
+                "runAsUser": 1000650000,
+                "runAsGroup": 7,
+                "runAsNonRoot": True,
+                "readOnlyRootFilesystem": True,
+                "seLinuxOptions": {"level": "s0:c1"},
+                "seccompProfile": {"type": "Unconfined"},
+                "appArmorProfile": {"type": "Unconfined"},
+                "capabilities": {"add": ["NET_ADMIN"]},
+            },
+            "volumeMounts": [
+                {
+                    "name": "host",
+                    "mountPath": "/host",
+                    "mountPropagation": "Bidirectional",
+                    "subPath": "a",
+                    "readOnly": False,
+                },
+                {"name": "host", "mountPath": "/host2", "mountPropagation": "HostToContainer", "readOnly": True},
+            ],
+        },
+        volumes=[{"name": "host", "hostPath": {"path": "/srv"}}],
+    ),
+    "confined main": pod(
+        {"on-exit": "a:b"},
+        {
+            "securityContext": {
+                "seccompProfile": {"type": "Localhost", "localhostProfile": "mine.json"},
+                "appArmorProfile": {"type": "RuntimeDefault"},
+            },
+            "workingDir": "/work",
+            "envFrom": [{"configMapRef": {"name": "settings"}, "prefix": "A_"}],
+            "env": [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}}],
+            "volumeDevices": [{"name": "disk", "devicePath": "/dev/disk"}],
+        },
+        volumes=[{"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}],
+    ),
+    "no token": pod({"on-exit": "a:b"}, automountServiceAccountToken=False),
+}
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_a_pod_of_its_own_becomes_the_pod_that_inject_gives(policied: Policied, name: str) -> None:
+    assert_same_as_inject(policied, PODS[name], policied.free.settings)
+
+
+def large_pod() -> Pod:
+    env = [{"name": f"VARIABLE_{number}", "value": "x" * 100} for number in range(64)]
+    volumes = [{"name": f"v-{number}", "emptyDir": {}} for number in range(10)]
+    mounts = [{"name": each["name"], "mountPath": f"/mnt/{each['name']}"} for each in volumes]
+    many = [{"name": f"c-{n}", "image": "etl:1", "env": env, "volumeMounts": mounts} for n in range(20)]
+    names = "\n".join(f"package.module:function_{number}" for number in range(50))
+    return pod({"on-start": names, "on-exit": names, "main-container": "*"}, containers=many, volumes=volumes)
+
+
+def test_a_pod_of_20_containers_with_64_variables_is_within_the_cost_limits(policied: Policied) -> None:
+    assert_same_as_inject(policied, large_pod(), policied.free.settings)
+
+
+def test_what_the_policy_put_in_is_taken_out_and_put_in_anew(policied: Policied) -> None:
+    given = PODS["our mount and variable already"]
+    made = policied.created(policied.namespace(), given)
+    bare, was_injected = uninject(made)
+    assert was_injected
+    assert stored(bare) == stored(policied.created(policied.free, given))
+    again, report = inject(made, policied.free.settings)
+    assert report.outcome is Outcome.UPDATED
+    assert stored(policied.created(policied.free, again)) == stored(made)
+
+
+NOT_ASKED = {
+    "no annotation": lambda settings: {**probe(), "metadata": {"generateName": "policy-"}},
+    "annotations of others": lambda settings: pod({"example.com/on-exit": "a:b"}),
+    "only an option": lambda settings: pod({"mode": "native"}),
+    "injected by the command line": lambda settings: injected(probe(), settings),
+    "injected by a chart": lambda settings: without_status(injected(probe(), settings)),
+}
+
+
+def without_status(made: Pod) -> Pod:
+    return {**made, **comparable(made)}
+
+
+@pytest.mark.parametrize("name", NOT_ASKED)
+def test_a_pod_that_asks_for_nothing_stays_as_it_is(policied: Policied, name: str) -> None:
+    given = NOT_ASKED[name](policied.free.settings)
+    made = policied.created(policied.namespace(failure_policy="Fail"), given)
+    assert stored(made) == stored(policied.created(policied.free, given))
+    assert made["metadata"].get("annotations") == given["metadata"].get("annotations")
+
+
+REFUSED: dict[str, Pod] = {
+    "Linux pods only": pod({"on-exit": "a:b"}, os={"name": "windows"}),
+    "an annotation is empty": pod({"on-start": "a:b", "on-exit": " "}),
+    "podhooks.io/mode must be native or classic": pod({"on-exit": "a:b", "mode": "Native"}),
+    "podhooks.io/main-container names no container": pod({"on-exit": "a:b", "main-container": "mian"}),
+    "podhooks.io/image has a blank": pod({"on-exit": "a:b", "image": "a b"}),
+    "podhooks.io/python has a blank": pod({"on-exit": "a:b", "python": "python3 -u"}),
+    "podhooks.io/on-exit-timeout isn't a duration": pod({"on-exit": "a:b", "on-exit-timeout": "30"}),
+    "podhooks.io/reserve isn't a duration": pod({"on-exit": "a:b", "reserve": "8d"}),
+    "podhooks.io/resources can't be read": pod({"on-exit": "a:b", "resources": "requests: {cpu: 10m}"}),
+    "a container has a name": pod({"on-exit": "a:b"}, initContainers=[{"name": "podhooks-runtime", "image": "a:1"}]),
+    "a volume has a name": pod({"on-exit": "a:b"}, volumes=[{"name": "podhooks-podinfo", "emptyDir": {}}]),
+    "main mounts something below /podhooks": pod(
+        {"on-exit": "a:b"},
+        {"volumeMounts": [{"name": "a", "mountPath": "/podhooks/a"}]},
+        volumes=[{"name": "a", "emptyDir": {}}],
+    ),
+    "main sets a variable": pod({"on-exit": "a:b"}, {"env": [{"name": contract.ENV_MODE, "value": "x"}]}),
+    "classic mode needs the API": pod({"on-exit": "a:b", "mode": "classic"}, automountServiceAccountToken=False),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_a_pod_that_cannot_be_given_its_callbacks(policied: Policied, reason: str) -> None:
+    """Admitted as it is with failurePolicy Ignore, refused with the reason with Fail, and refused by inject()."""
+    given = REFUSED[reason]
+    made = policied.created(policied.namespace(), given)
+    assert stored(made) == stored(policied.created(policied.free, given))
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        policied.created(policied.namespace(failure_policy="Fail"), given)
+    assert reason in refusal.value.stderr
+    if "resources" not in reason:
+        assert inject(given, policied.free.settings)[1].outcome is Outcome.REFUSED
+
+
+def test_the_namespace_label_keeps_the_policy_out(policied: Policied) -> None:
+    closed = policied._open(PolicySettings(inject=policied.free.settings))
+    try:
+        label = f"{contract.INJECTION_LABEL}={contract.INJECTION_DISABLED}"
+        closed.kubectl("label", "namespace", closed.namespace, label)
+        closed.until(lambda: not is_injected(policied.created(closed, probe())), "the namespace is left alone")
+    finally:
+        closed.kubectl("delete", "mutatingadmissionpolicybinding,mutatingadmissionpolicy", closed.namespace)
+        closed.close()
+
+
+@pytest.mark.parametrize("mode", ["native", "classic"])
+def test_a_job_runs_through_the_policy(policied: Policied, mode: str) -> None:
+    where = policied.namespace()
+    scenario = f"{mode}-policy"
+    where.kubectl("create", "-f", "-", stdin=json.dumps(job(where, scenario, "cat $PODHOOKS_SHARED_DIR/hello; exit 3")))
+
+    def ended() -> bool:
+        return len(where.words(scenario)) == 1
+
+    where.until(ended, "on_exit left word")
+    (start,) = where.words(scenario, "on-start")
+    (end,) = where.words(scenario)
+    assert (end["exit"]["result"], end["exit"]["exit_code"], end["shared"]) == ("Failed", 3, True)
+    assert start["uid"] == end["uid"]
+    (made,) = where.pods(scenario)
+    assert json.loads(made["metadata"]["annotations"][contract.STATUS])["door"] == "policy"
+    assert where.kubectl("logs", made["metadata"]["name"], "-c", "main") == "from on_start"
+
+
+def test_what_the_policy_passes_through_is_found_by_on_start(policied: Policied) -> None:
+    """CEL reads no names of callbacks: main doesn't start, and the pod says why."""
+    where = policied.namespace()
+    scenario = "native-typo"
+    where.kubectl(
+        "create", "-f", "-", stdin=json.dumps(job(where, scenario, "true", annotations={"on-exit": "notify.slack"}))
+    )
+
+    def message() -> str:
+        for each in where.pods(scenario):
+            for status in each["status"].get("initContainerStatuses", []):
+                ended = status["state"].get("terminated", {})
+                if status["name"] == contract.ON_START_CONTAINER and ended:
+                    return str(ended.get("message", ""))
+        return ""
+
+    assert "notify:slack" in where.until(message, "on-start says what is wrong")
