@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from podhooks.context import Json
 
 SETTLE_SECONDS = 5.0  # what the API may lag behind a SIGTERM that follows main's own end; measured 0.1 to 1.5 s
+FAREWELL_SECONDS = 0.5  # before the kubelet's SIGKILL: to end a callback by force, and to record that
 FORCED_SECONDS = 2.0  # what is left of a pod that was deleted by force: the kubelet's minimum
 
 
@@ -42,7 +43,7 @@ class Known(Value):
 
 
 class Act(Value):
-    """Run on_exit now. `deadline` is when the kubelet kills us, None if nothing has begun to end the pod."""
+    """Run on_exit now. `deadline` is when callbacks must be over, None if nothing has begun to end the pod."""
 
     exit_info: ExitInfo
     deadline: float | None = None
@@ -56,7 +57,7 @@ class Wait(Value):
 
 def decide(known: Known) -> Act | Wait:
     """The one place where on_exit's beginning is decided."""
-    deadline = kill_time(known)
+    deadline = last_moment(known)
     seen = exit_info(known.pod, known.main, gone=known.gone) if known.pod else None
     if seen is None and known.gone:
         seen = ExitInfo(Result.DELETED, reason="Deleted", message="the pod is gone")
@@ -83,8 +84,8 @@ def latest_start(known: Known, deadline: float | None) -> float | None:
     return last
 
 
-def kill_time(known: Known) -> float | None:
-    """When the kubelet will kill this container, as far as can be told; None while nothing ends the pod."""
+def last_moment(known: Known) -> float | None:
+    """When callbacks must be over, because the kubelet kills this container; None while nothing ends the pod."""
     times = []
     if is_deleting(known.pod):
         times.append(known.now + deletion_seconds_left(known))
@@ -93,7 +94,7 @@ def kill_time(known: Known) -> float | None:
     own = own_deadline(known)
     if own is not None and own <= known.now:
         times.append(own + known.grace_seconds)
-    return min(times, default=None)
+    return min(times) - FAREWELL_SECONDS if times else None
 
 
 def deletion_seconds_left(known: Known) -> float:

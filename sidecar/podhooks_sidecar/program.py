@@ -7,10 +7,11 @@ from podhooks.context import EMPTY, Hook, Status
 from podhooks.errors import InputError, PodhooksError
 from podhooks.kube import Access, Client
 from podhooks.plan import Mode, Severity, parse
+from podhooks.podobject import is_deleting
 from podhooks.record import Record
 from podhooks.settings import Settings
 from podhooks.value import Value
-from podhooks_sidecar.decide import Known, kill_time
+from podhooks_sidecar.decide import Known, last_moment
 from podhooks_sidecar.waiting import Watcher, last_message, others_run
 
 TYPE_CHECKING = False
@@ -69,7 +70,7 @@ class OnExit(Value):
         return contract.EXIT_CALLBACK_FAILED if failed and self.settings.mode is Mode.CLASSIC else contract.EXIT_OK
 
     def await_end(self) -> tuple[ExitInfo, float | None]:
-        """How main ended and when we will be killed (monotonic). An earlier life's verdict stands."""
+        """How main ended, and when callbacks must be over (monotonic). An earlier life's verdict stands."""
         if self.record.exit_info is not None:
             log.info("going on after a restart", result=self.record.exit_info.result.value)
             return self.record.exit_info, None
@@ -129,11 +130,16 @@ class OnExit(Value):
             return EMPTY
 
     def linger(self) -> None:
-        """Native: end only when the pod does, or the kubelet starts us again as long as another container runs."""
+        """Native: end only when the pod does, or the kubelet starts us again as long as another container runs.
+
+        In a pod that is being deleted it starts nothing again; and there a SIGTERM may have come before we could hear it.
+        """
         if self.settings.mode is not Mode.NATIVE or self.wakeup.term_at is not None:
             return
         if not self.watcher.pod:  # a second life that had nothing to wait for
             self.watcher.refresh(REFRESH_TIMEOUT_SECONDS)
+        if is_deleting(self.watcher.pod):
+            return
         if not self.watcher.pod or others_run(self.watcher.pod):
             self.wakeup.sleep(None)
 
@@ -158,7 +164,7 @@ class Deadline:
             self._asked = True
             program.wakeup.acknowledge()
             program.watcher.refresh(REFRESH_TIMEOUT_SECONDS)
-        known = kill_time(program.watcher.known())
+        known = last_moment(program.watcher.known())
         self._deadline = min((each for each in (self._deadline, known) if each is not None), default=None)
         return self._deadline
 

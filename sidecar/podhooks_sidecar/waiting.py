@@ -65,10 +65,10 @@ class Watcher:
             decision = decide(known)
             if isinstance(decision, Act):
                 return decision
-            until = decision.until
-            if known.starting:
-                until = min(known.now + STARTING_SECONDS, until if until is not None else known.now + STARTING_SECONDS)
-            self._learn(until)
+            if known.starting and self._version:
+                self._wakeup.sleep(STARTING_SECONDS)  # the API has nothing to say about that
+            else:
+                self._learn(decision.until)
 
     def known(self) -> Known:
         term_at = self._wakeup.term_at

@@ -55,6 +55,10 @@ def slow(context):
     leave_word(context)
     time.sleep(4)
 
+def endless(context):
+    leave_word(context)
+    time.sleep(600)
+
 def tail(context):
     leave_word(context, tail=context.exit.log_tail(5))
 """

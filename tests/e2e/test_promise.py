@@ -181,6 +181,27 @@ def test_slow_callbacks_have_their_reserve_even_when_main_is_stubborn(cluster: R
     assert [word["callback"] for word in cluster.words(scenario)] == ["calls:slow", "calls:done"]
 
 
+def test_callbacks_are_over_and_recorded_before_the_kubelet_kills(cluster: RealCluster) -> None:
+    """After main's own end the budget is the grace period, whatever the callbacks' own timeouts are."""
+    hooks = {"on-exit": "calls:endless", "on-exit-timeout": "100s", "on-exit-retries": "0", "reserve": "4s"}
+    cluster.apply(job(cluster, "native-endless", "sleep 1", annotations=hooks))
+    pod = finished(cluster, "native-endless")
+    record = record_of(pod)
+    assert record["complete"] is True
+    assert record["callbacks"][0]["status"] == "timed-out"
+    ours = next(each for each in pod["status"]["initContainerStatuses"] if each["name"] == "on-exit")
+    assert ours["state"]["terminated"]["exitCode"] == 0
+
+
+def test_a_job_that_gives_up_on_restarts_deletes_its_pod(cluster: RealCluster) -> None:
+    """The Job's backoffLimit under restartPolicy OnFailure: a deletion, between or during two runs of main."""
+    scenario = "native-exhausted"
+    cluster.apply(job(cluster, scenario, "sleep 1; exit 4", pod={"restartPolicy": "OnFailure"}, backoffLimit=1))
+    assert [result for result, _ in told(cluster, scenario)] == ["Deleted"]
+    gone(cluster, scenario)
+    assert len(cluster.words(scenario)) == 1
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_evicted_by_the_api(cluster: RealCluster, mode: str) -> None:
     scenario = f"{mode}-evicted"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from podhooks_sidecar.decide import SETTLE_SECONDS, Act, Known, Wait, decide
+from podhooks_sidecar.decide import FAREWELL_SECONDS, SETTLE_SECONDS, Act, Known, Wait, decide
 
 from podhooks.context import Result
 from podhooks.plan import Mode
@@ -69,10 +69,10 @@ class TestDeletion:
     @pytest.mark.parametrize("mode", Mode)
     def test_waits_until_the_reserve_begins(self, mode: Mode) -> None:
         pod = deleted_pod(after=4, grace=30)
-        assert wait(at(5.0, mode=mode, pod=pod)).until == pytest.approx(24.0)
+        assert wait(at(5.0, mode=mode, pod=pod)).until == pytest.approx(24.0 - FAREWELL_SECONDS)
         started = act(at(24.0, mode=mode, pod=pod))
         assert (started.exit_info.result, started.exit_info.exit_code) == (Result.DELETED, None)
-        assert started.deadline == pytest.approx(34.0)
+        assert started.deadline == pytest.approx(34.0 - FAREWELL_SECONDS)
 
     def test_in_native_mode_sigterm_means_that_main_is_dead(self) -> None:
         pod = deleted_pod(after=4, grace=30)
@@ -80,31 +80,33 @@ class TestDeletion:
 
     def test_in_classic_mode_sigterm_says_nothing_about_main(self) -> None:
         pod = deleted_pod(after=4, grace=30)
-        assert wait(at(6.0, mode=Mode.CLASSIC, pod=pod, term_at=4.1, grace_seconds=30.0)).until == pytest.approx(24.0)
+        assert wait(at(6.0, mode=Mode.CLASSIC, pod=pod, term_at=4.1, grace_seconds=30.0)).until == pytest.approx(
+            24.0 - FAREWELL_SECONDS
+        )
 
     def test_sigterm_while_on_start_still_runs_is_not_the_end_of_main(self) -> None:
         pod = deleted_pod(after=4, grace=30)
-        assert wait(at(6.0, pod=pod, term_at=4.1, starting=True)).until == pytest.approx(24.0)
+        assert wait(at(6.0, pod=pod, term_at=4.1, starting=True)).until == pytest.approx(24.0 - FAREWELL_SECONDS)
         assert isinstance(decide(at(7.0, pod=pod, term_at=4.1)), Act)
 
     def test_with_less_grace_than_reserve_it_begins_at_once(self) -> None:
         pod = deleted_pod(after=4, grace=5)
-        assert act(at(4.5, mode=Mode.CLASSIC, pod=pod)).deadline == pytest.approx(9.0)
+        assert act(at(4.5, mode=Mode.CLASSIC, pod=pod)).deadline == pytest.approx(9.0 - FAREWELL_SECONDS)
 
     def test_a_forced_deletion_leaves_two_seconds(self) -> None:
         pod = running_pod(deletionTimestamp=START.isoformat(), deletionGracePeriodSeconds=0)
-        assert act(at(4.0, pod=pod)).deadline == pytest.approx(6.0)
+        assert act(at(4.0, pod=pod)).deadline == pytest.approx(6.0 - FAREWELL_SECONDS)
 
     def test_our_own_clock_may_be_wrong(self) -> None:
         """Only the server's clock is compared with the object's times; the rest are differences of a monotonic one."""
         pod = deleted_pod(after=4, grace=30)
         known = Known(now=86400.0, server_now=START + timedelta(seconds=5), pod=pod, reserve_seconds=10.0)
-        assert wait(known).until == pytest.approx(86400.0 + 19.0)
+        assert wait(known).until == pytest.approx(86400.0 + 19.0 - FAREWELL_SECONDS)
 
     def test_without_the_servers_clock_the_grace_counts_from_when_it_was_seen(self) -> None:
         pod = deleted_pod(after=4, grace=30)
         known = Known(now=106.0, deleting_since=100.0, pod=pod, reserve_seconds=10.0)
-        assert wait(known).until == pytest.approx(120.0)
+        assert wait(known).until == pytest.approx(120.0 - FAREWELL_SECONDS)
 
     def test_an_eviction_by_the_api_is_said_to_be_one(self) -> None:
         pod = deleted_pod(after=4, grace=30)
@@ -129,7 +131,9 @@ class TestNormalEnd:
         assert (begun.exit_info.result, begun.exit_info.exit_code, begun.deadline) == (Result.FAILED, 3, None)
 
     def test_after_sigterm_the_grace_period_is_the_budget(self) -> None:
-        assert act(at(5.0, pod=self.ended(), term_at=4.0, grace_seconds=40.0)).deadline == pytest.approx(44.0)
+        assert act(at(5.0, pod=self.ended(), term_at=4.0, grace_seconds=40.0)).deadline == pytest.approx(
+            44.0 - FAREWELL_SECONDS
+        )
 
     def test_a_sigterm_before_the_event_waits_for_the_event(self) -> None:
         known = at(5.0, pod=running_pod(), term_at=5.0, grace_seconds=40.0)
@@ -138,7 +142,9 @@ class TestNormalEnd:
         assert act(at(later, pod=running_pod(), term_at=5.0, grace_seconds=40.0)).exit_info.result is Result.UNKNOWN
 
     def test_waiting_for_the_event_ends_where_the_reserve_begins(self) -> None:
-        assert wait(at(5.0, pod=running_pod(), term_at=5.0, grace_seconds=12.0)).until == pytest.approx(7.0)
+        assert wait(at(5.0, pod=running_pod(), term_at=5.0, grace_seconds=12.0)).until == pytest.approx(
+            7.0 - FAREWELL_SECONDS
+        )
 
     def test_but_a_tenth_of_the_grace_period_is_well_spent_on_the_truth(self) -> None:
         assert wait(at(5.0, pod=running_pod(), term_at=5.0, grace_seconds=10.0)).until == pytest.approx(6.0)
@@ -147,12 +153,12 @@ class TestNormalEnd:
 class TestNoAccess:
     def test_native_runs_at_sigterm_with_an_unknown_result(self) -> None:
         begun = act(Known(now=5.0, hopeless=True, term_at=5.0))
-        assert (begun.exit_info.result, begun.deadline) == (Result.UNKNOWN, 35.0)
+        assert (begun.exit_info.result, begun.deadline) == (Result.UNKNOWN, 35.0 - FAREWELL_SECONDS)
 
     def test_classic_waits_for_sigterm_and_then_for_the_reserve(self) -> None:
         known = Known(now=5.0, mode=Mode.CLASSIC, hopeless=True, reserve_seconds=10.0)
         assert wait(known).until is None
-        assert wait(known.replace(term_at=5.0)).until == pytest.approx(25.0)
+        assert wait(known.replace(term_at=5.0)).until == pytest.approx(25.0 - FAREWELL_SECONDS)
         assert act(known.replace(now=25.0, term_at=5.0)).exit_info.result is Result.UNKNOWN
 
     def test_an_api_that_may_come_back_gets_a_moment(self) -> None:
@@ -172,10 +178,10 @@ class TestTheDeadlineOfThePod:
 
     def test_then_the_grace_period_begins(self) -> None:
         known = {"pod": self.pod(), "grace_seconds": 30.0}
-        assert wait(at(101.0, **known)).until == pytest.approx(120.0)
+        assert wait(at(101.0, **known)).until == pytest.approx(120.0 - FAREWELL_SECONDS)
         begun = act(at(120.0, **known))
         assert begun.exit_info.result is Result.DEADLINE_EXCEEDED
-        assert begun.deadline == pytest.approx(130.0)
+        assert begun.deadline == pytest.approx(130.0 - FAREWELL_SECONDS)
 
     def test_a_sigterm_after_it_ends_the_wait_once_the_api_had_its_chance(self) -> None:
         known = {"pod": self.pod(), "grace_seconds": 30.0, "term_at": 102.0}
