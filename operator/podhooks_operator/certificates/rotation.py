@@ -150,7 +150,11 @@ def choose(held: Serving | None, offered: Serving | None, ages: Ages, now: float
     """Which certificate a replica serves: the one it has, or the one in the Secret."""
     if held is None or offered is None or held.id == offered.id:
         return offered or held
-    if held.not_after <= now or held.issuer not in ages or held.issuer == offered.issuer:
+    if held.not_after <= now or held.issuer not in ages:
+        return offered
+    if offered.not_after - now < rhythm.renew_before and offered.not_after < held.not_after:
+        return held  # the Secret is an old one from a backup: the leader will sign anew
+    if held.issuer == offered.issuer:
         return offered
     return offered if ages.get(offered.issuer, -1.0) >= rhythm.publish_delay else held
 
