@@ -132,7 +132,8 @@ class OnExit(Value):
     def linger(self) -> None:
         """Native: end only when the pod does, or the kubelet starts us again as long as another container runs.
 
-        In a pod that is being deleted it starts nothing again; and there a SIGTERM may have come before we could hear it.
+        In a pod that is being deleted it starts nothing again; and there a SIGTERM may have come while our interpreter
+        was starting, and was lost: the first process of a container ignores what it has no handler for.
         """
         if self.settings.mode is not Mode.NATIVE or self.wakeup.term_at is not None:
             return
