@@ -24,7 +24,7 @@ class Display(Protocol):
     def line(self, line: Line) -> None: ...
 
     def status(self, line: Line) -> None:
-        """What stands at the bottom until the next one; empty for nothing."""
+        """What stands at the bottom until the next one; empty for nothing any more."""
         ...
 
     def close(self) -> None: ...
@@ -88,17 +88,18 @@ class RichDisplay:
         self._console.print(styled(line), soft_wrap=True)
 
     def status(self, line: Line) -> None:
+        if line == self._status:
+            return
         self._status = line
+        if line:
+            self._live.refresh()
+        else:
+            self._live.stop()
 
     def close(self) -> None:
-        self._status = []
         self._live.stop()
 
     def _render(self) -> Text:
-        from rich.text import Text
-
-        if not self._status:
-            return Text("")
         text = styled([(f"{self._elapsed():6.1f}s  ", "dim"), *self._status])
         text.no_wrap, text.overflow = True, "ellipsis"
         return text

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import psutil
@@ -179,6 +181,18 @@ def test_a_signal_deletes_the_run_and_on_exit_still_runs(
     assert any("main      Deleted  exit code 143" in line for line in ran.lines), ran.output
 
 
+def test_a_deletion_in_the_first_moments_does_not_wait_for_the_whole_grace_period(tmp_path: Path) -> None:
+    """on-exit's interpreter may be starting when its SIGTERM comes, and then never hears of it.
+
+    The grace period is 35 s: 5 s for main, and the reserve.
+    """
+    ran = Run(str(directory(tmp_path, manifest(WAITING)))).until("etl created").send(signal.SIGINT)
+    began = time.monotonic()
+    assert ran.end() == 130, ran.output
+    assert time.monotonic() - began < 25, ran.output
+    assert in_order(ran.lines, "being deleted, 35s of grace", "told: ", "on-exit    ended, exit code 0"), ran.output
+
+
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     text = manifest(WAITING, tell="slow").replace("podhooks.io/on-exit-retries", "podhooks.io/on-exit-timeout")
     ran = Run(str(directory(tmp_path, text.replace('timeout: "0"', 'timeout: "100s"')))).until("│ working")
@@ -305,3 +319,39 @@ def test_a_manifest_can_come_through_a_pipe() -> None:
     ran = podhooks("run", "-", stdin=text.replace("    podhooks.io/\n", ""))
     assert ran.returncode == 0, ran
     assert "bye" in ran.stdout
+
+
+# -- on a terminal ----------------------------------------------------------------------------------------------------
+
+
+def on_terminal(*arguments: str, keys: dict[str, str]) -> tuple[int, str]:
+    """Exit code and all that was written. `keys`: what is typed when a text appears, once each."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ.update(TERM="xterm-256color", COLUMNS="120", LINES="40")
+        os.execv(PODHOOKS, [PODHOOKS, "run", *arguments])
+    shown, waiting = "", dict(keys)
+    while data := _read(terminal):
+        shown += data
+        for text in [each for each in waiting if each in shown]:
+            os.write(terminal, waiting.pop(text).encode())
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), shown
+
+
+def _read(terminal: int) -> str:
+    try:
+        return os.read(terminal, 65536).decode("utf-8", "replace")
+    except OSError:  # EIO: the other end is closed
+        return ""
+
+
+def test_on_a_terminal_there_are_colours_and_a_line_that_says_what_runs(tmp_path: Path) -> None:
+    path = directory(tmp_path, manifest(WAITING))
+    code, shown = on_terminal(str(path), keys={"working\r": "\x03"})
+    assert code == 130, shown
+    assert "Ctrl-C deletes the run" in shown
+    assert "\x1b[36m" in shown  # cyan, on-start's colour
+    assert "told: Deleted" in shown
+    assert shown.rstrip().endswith("exit code 130")
