@@ -6,7 +6,7 @@ import os
 import sys
 
 from podhooks import children, contract, fresh, resolve
-from podhooks.errors import CallbackNotFound
+from podhooks.errors import CallbackNotFound, PodhooksError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def call(function: Callable[[], object], say: Callable[[str], None]) -> int:
         wait_for(function())
     except SystemExit as error:
         return exit_code(error, say)
+    except PodhooksError as error:  # its one line says all there is to say, and no more than may be said
+        return exit_code(SystemExit(" ".join(str(error).split())), say)
     except BaseException as error:  # noqa: BLE001  the user's code may raise anything
         print_error(error)
         say(explain(error))

@@ -5,6 +5,7 @@ PodhooksError
 │   ├── PlanError           the annotations
 │   ├── CallbackNotFound    a callback's name leads nowhere
 │   └── ManifestError       a file or an object in it
+├── CallbackError           one of our own callbacks couldn't do its work; never with a secret in it
 └── ApiError                the Kubernetes API said no, or said nothing
     ├── Unauthorized        401
     ├── Forbidden           403: a missing RBAC rule, named
@@ -36,6 +37,10 @@ class CallbackNotFound(InputError):
 
 class ManifestError(InputError):
     """A manifest that can't be read, or an object in it that can't be injected."""
+
+
+class CallbackError(PodhooksError):
+    """A callback of ours couldn't do what it is for. In a callback's process this line is all that is logged."""
 
 
 class ApiError(PodhooksError):

@@ -32,6 +32,7 @@ ANSWER_TIMEOUT_SECONDS = 10.0  # to connect, and for an answer to begin
 WATCH_SECONDS = 240  # asked of the server; below the idle timeouts of usual load balancers
 WATCH_MARGIN_SECONDS = 15.0  # what we wait longer than that before we call the connection dead
 MAX_LINE_BYTES = 16 << 20  # an object in etcd has 1.5 MiB at most
+SUCCESS = (200, 201, 202)
 KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))  # seconds, seconds, tries
 
 
@@ -105,6 +106,10 @@ class Client:
         finally:
             self.close()
 
+    def delete(self, path: str) -> dict[str, Json]:
+        """Delete what is at an API path; what the server says about it. NotFound where it's gone already."""
+        return self._json(self._send("DELETE", path))
+
     def watch_pod(self, name: str, resource_version: str, *, seconds: int = WATCH_SECONDS) -> Iterator[Json]:
         """Events of one pod after `resource_version`, until the server's timeout or any other end of the stream.
 
@@ -124,7 +129,7 @@ class Client:
             event = self._parse(line)
             if event.get("type") == "ERROR":
                 self.close()
-                raise _api_error(event.get("object") or {}, "watch pods", self.access)
+                raise self._error(event.get("object") or {}, "watch pods")
             yield event
         response.close()
 
@@ -137,33 +142,42 @@ class Client:
         path = f"/api/v1/namespaces/{quote(self.access.namespace)}/pods"
         return f"{path}/{quote(name)}" if name else path
 
+    def advice(self, said: str) -> str:
+        """The next step for whoever reads a 403; `said` is the server's message."""
+        return grant(said, self.access.namespace)
+
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
-        """An answer whose status is 200 and whose body is still to be read."""
+        return self._send("GET", path, query)
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> http.client.HTTPResponse:
+        """An answer that means success and whose body is still to be read. `body` is JSON."""
         target = f"{path}?{urlencode(query)}" if query else path
-        response = self._answer(target)
+        response = self._answer(method, target, body)
         self._read_clock(response)
-        if response.status == 200:
+        if response.status in SUCCESS:
             return response
-        body = self._read(response)
+        said = self._read(response)
         try:
-            status = json.loads(body)
+            status = json.loads(said)
         except ValueError:
             status = {}
         if not isinstance(status, dict) or "code" not in status:
-            status = {"code": response.status, "message": body[:200].decode("utf-8", "replace").strip()}
+            status = {"code": response.status, "message": said[:200].decode("utf-8", "replace").strip()}
         wait = response.headers.get("Retry-After", "")
-        raise _api_error(status, f"GET {path}", self.access, float(wait) if wait.isdigit() else None)
+        raise self._error(status, f"{method} {path}", float(wait) if wait.isdigit() else None)
 
-    def _answer(self, target: str) -> http.client.HTTPResponse:
+    def _answer(self, method: str, target: str, body: bytes | None) -> http.client.HTTPResponse:
         kept = self._connection is not None
         try:
-            return self._request(target)
+            return self._request(method, target, body)
         except Unreachable:
             if not kept:
                 raise
-            return self._request(target)  # the server closed what we had kept open: that says nothing yet
+            return self._request(method, target, body)  # the server closed what we had kept: that says nothing yet
 
-    def _request(self, target: str) -> http.client.HTTPResponse:
+    def _request(self, method: str, target: str, body: bytes | None) -> http.client.HTTPResponse:
         self.requests += 1
         with self._guarded():
             connection = self._connect()
@@ -171,7 +185,9 @@ class Client:
             headers = {"Accept": "application/json", "User-Agent": "podhooks"}
             if self.access.token_file:
                 headers["Authorization"] = f"Bearer {_read_token(self.access.token_file)}"
-            connection.request("GET", target, headers=headers)
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+            connection.request(method, target, body, headers)
             return connection.getresponse()
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -226,6 +242,18 @@ class Client:
             raise Unreachable(f"{self.access.base_url} does not answer as a Kubernetes API server")
         return value
 
+    def _error(self, status: Mapping[str, Json], what: str, retry_after_seconds: float | None = None) -> ApiError:
+        code = status.get("code")
+        code = code if isinstance(code, int) else 0
+        said = str(status.get("message") or f"status {code}")
+        kinds = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: Gone}
+        message = f"{what}: {said}"
+        if code == 403:
+            message += f". {self.advice(said)}"
+        if code == 401:
+            message += f". The token in {self.access.token_file or 'use'} is not accepted"
+        return kinds.get(code, ApiError)(message, status=code, retry_after_seconds=retry_after_seconds)
+
     def _read_clock(self, response: http.client.HTTPResponse) -> None:
         try:
             moment = parsedate_to_datetime(response.headers.get("Date", ""))
@@ -272,30 +300,29 @@ def _unreachable(error: Exception, base_url: str) -> Unreachable:
     return Unreachable(f"can't reach the API server at {base_url}: {why}")
 
 
-def _api_error(
-    status: Mapping[str, Json], what: str, access: Access, retry_after_seconds: float | None = None
-) -> ApiError:
-    code = status.get("code")
-    code = code if isinstance(code, int) else 0
-    said = str(status.get("message") or f"status {code}")
-    kinds = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: Gone}
-    message = f"{what}: {said}"
-    if code == 403:
-        message += f". {grant(said, access.namespace)}"
-    if code == 401:
-        message += f". The token in {access.token_file or 'use'} is not accepted"
-    return kinds.get(code, ApiError)(message, status=code, retry_after_seconds=retry_after_seconds)
-
-
 def grant(said: str, namespace: str) -> str:
     """The next step for whoever reads a 403: the commands that give the missing rule."""
-    marker = "system:serviceaccount:"
-    user = said.partition(marker)[2].partition('"')[0] if marker in said else ""
-    account = user if ":" in user else f"{namespace}:default"
-    logs = "pods/log" in said
-    rule = "--verb=get --resource=pods/log" if logs else "--verb=get,watch --resource=pods"
-    role = "podhooks-logs" if logs else "podhooks"
+    account = service_account(said, namespace)
+    role, rule = _missing_rule(said)
     return (
         f"Grant it: kubectl -n {namespace} create role {role} {rule} && "
         f"kubectl -n {namespace} create rolebinding {role} --role={role} --serviceaccount={account}"
     )
+
+
+def service_account(said: str, namespace: str) -> str:
+    """Whom a 403 speaks of, as kubectl's --serviceaccount takes it."""
+    user = said.partition("system:serviceaccount:")[2].partition('"')[0]
+    return user if ":" in user else f"{namespace}:default"
+
+
+def _missing_rule(said: str) -> tuple[str, str]:
+    """A name for the role, and the options that make its rule."""
+    if "pods/log" in said:
+        return "podhooks-logs", "--verb=get --resource=pods/log"
+    verb, _, rest = said.partition(" cannot ")[2].partition(' resource "')
+    resource, _, rest = rest.partition('"')
+    if resource in ("", "pods"):
+        return "podhooks", "--verb=get,watch --resource=pods"
+    group = rest.partition('in API group "')[2].partition('"')[0]
+    return f"podhooks-{resource.replace('/', '-')}", f"--verb={verb} --resource={f'{resource}.{group}'.rstrip('.')}"
