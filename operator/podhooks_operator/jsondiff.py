@@ -15,7 +15,10 @@ Operation: TypeAlias = dict[str, Json]
 
 
 def diff(before: Json, after: Json) -> list[Operation]:
-    """Operations to apply in order; none for equal values. Values in it are those of `after`, not copies."""
+    """Operations to apply in order; none for equal values (as Python has it: 1 and true are equal inside of others).
+
+    Values in it are those of `after`, not copies.
+    """
     return list(_values(before, after, ""))
 
 
