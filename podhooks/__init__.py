@@ -9,7 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from podhooks.context import CallbackOutcome, ExitInfo, Hook, Owner, PodInfo, Result, RunContext
-    from podhooks.environments import Environment, KubernetesJobEnvironment, LocalEnvironment
+    from podhooks.environments import Environment, KubernetesJobEnvironment, LocalEnvironment, RemoteEnvironment
     from podhooks.errors import PodhooksError
     from podhooks.podstatus import exit_info
 
@@ -25,6 +25,7 @@ __all__ = [
     "Owner",
     "PodInfo",
     "PodhooksError",
+    "RemoteEnvironment",
     "Result",
     "RunContext",
     "__version__",
@@ -33,7 +34,7 @@ __all__ = [
 
 _HOMES = {
     "podhooks.context": ("CallbackOutcome", "ExitInfo", "Hook", "Owner", "PodInfo", "Result", "RunContext"),
-    "podhooks.environments": ("Environment", "KubernetesJobEnvironment", "LocalEnvironment"),
+    "podhooks.environments": ("Environment", "KubernetesJobEnvironment", "LocalEnvironment", "RemoteEnvironment"),
     "podhooks.errors": ("PodhooksError",),
     "podhooks.podstatus": ("exit_info",),
 }

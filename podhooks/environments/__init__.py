@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from podhooks.environments.handle import Handle, RunFailed
     from podhooks.environments.kubernetes_job import KubernetesJobEnvironment
     from podhooks.environments.local import LocalEnvironment
+    from podhooks.environments.remote import RemoteEnvironment
 
 __all__ = [
     "Environment",
     "Handle",
     "KubernetesJobEnvironment",
     "LocalEnvironment",
+    "RemoteEnvironment",
     "RunFailed",
 ]
 
@@ -33,6 +35,7 @@ _HOMES = {
     "podhooks.environments.handle": ("Handle", "RunFailed"),
     "podhooks.environments.kubernetes_job": ("KubernetesJobEnvironment",),
     "podhooks.environments.local": ("LocalEnvironment",),
+    "podhooks.environments.remote": ("RemoteEnvironment",),
 }
 
 

@@ -110,7 +110,7 @@ class JobHandle(Handle):
             return
         try:
             self._delete_all()
-            self._progress.wait(lambda: self._progress.is_over, self._grace_seconds() + MARGIN_SECONDS)
+            self._progress.wait(lambda: self._progress.is_gone, self._grace_seconds() + MARGIN_SECONDS)
         finally:
             self._deleted = True
             self._progress.close()

@@ -22,6 +22,7 @@ from podhooks.environments.hooks import Callbacks, Planned
 from podhooks.environments.watcher import Job, Report, Watcher, leave_last_words
 from podhooks.plan import Callback
 from podhooks.run.summary import CallbackLine
+from podhooks.value import Value
 
 
 class LocalEnvironment(Environment):
@@ -55,11 +56,10 @@ class LocalEnvironment(Environment):
     def execute(self, flow: Callable[..., object], parameters: Mapping[str, Any] = EMPTY) -> Finished:
         """Returns when main and on_exit are over. A KeyboardInterrupt is raised again after on_exit."""
         flow = flows.check(flow)
-        with _kept() as carry:
+        with kept() as carry, workspace() as work_dir:
             planned = self.planned(carry)
-            with _shared_dir() as shared_dir:
-                pod = self._pod(flow, planned)
-                return run(flow, parameters, planned, Site(pod, shared_dir, self.isolated))
+            site = Site(self._pod(flow, planned), work_dir, os.path.join(work_dir, "shared"), isolated=self.isolated)
+            return run(flow, parameters, planned, site)
 
     def _pod(self, flow: object, planned: Planned) -> PodInfo:
         """What stands for the pod: a name and an uid of this run, and this machine as its node."""
@@ -69,34 +69,34 @@ class LocalEnvironment(Environment):
         return PodInfo(name, "", uid, socket.gethostname(), labels, dict(planned.annotations))
 
 
-class Site:
+class Site(Value):
     """Where a run takes place, if it isn't a pod's own containers that see to it."""
 
-    def __init__(self, pod: PodInfo, shared_dir: str, isolated: bool = False) -> None:
-        self.pod = pod
-        self.shared_dir = shared_dir
-        self.isolated = isolated
+    pod: PodInfo
+    work_dir: str
+    shared_dir: str
+    isolated: bool = False
 
 
 def run(flow: Callable[..., object], parameters: Mapping[str, Any], planned: Planned, site: Site) -> Finished:
     """on_start, main, on_exit."""
-    log_path = os.path.join(site.shared_dir, contract.RECORD_DIR, "main.log") if site.isolated else ""
 
     def main() -> int:
         ended = flows.run(flow, parameters)
         flows.report(ended.error)
         if ended.end.message:
-            leave_last_words(site.shared_dir, ended.end.message)
+            leave_last_words(site.work_dir, ended.end.message)
         return ended.end.exit_code or 0
 
-    watcher = Watcher(Job(planned.plan, site.pod, site.shared_dir, main if site.isolated else None, log_path))
+    job = Job(planned.plan, site.pod, site.work_dir, site.shared_dir, main if site.isolated else None)
+    watcher = Watcher(job)
     ended: Ended | None = None
     if watcher.may_start() and not site.isolated:
         ended = _in_this_process(flow, parameters, site.shared_dir)
     report = _finish(watcher, ended)
     if ended is not None and isinstance(ended.error, KeyboardInterrupt):
         raise ended.error
-    log = tuple(_lines(log_path)) if log_path else ()
+    log = tuple(_lines(job.main_log))
     found = ended or Ended(report.end)
     return Finished(report.end, lines(planned, report), value=found.value, error=found.error, log=log)
 
@@ -151,7 +151,7 @@ def _lines(path: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _kept() -> Iterator[Callable[[Callable[..., object], Hook], str]]:
+def kept() -> Iterator[Callable[[Callable[..., object], Hook], str]]:
     """Gives functions names: their own, if it leads to them, else one that holds in forked processes."""
     names: list[str] = []
 
@@ -169,10 +169,11 @@ def _kept() -> Iterator[Callable[[Callable[..., object], Hook], str]]:
 
 
 @contextlib.contextmanager
-def _shared_dir() -> Iterator[str]:
-    """For on_start, main and on_exit. Removed by hand: after a main that was killed nobody would."""
-    path = tempfile.mkdtemp(prefix="podhooks-shared-")
-    Path(path, contract.RECORD_DIR).mkdir()
+def workspace() -> Iterator[str]:
+    """A directory for one run, with one in it for on_start, main and on_exit to share."""
+    path = tempfile.mkdtemp(prefix="podhooks-run-")
+    for name in ("shared", contract.RECORD_DIR):
+        Path(path, name).mkdir()
     try:
         yield path
     finally:

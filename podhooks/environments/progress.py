@@ -36,6 +36,12 @@ class Progress:
             return self._is_over()
 
     @property
+    def is_gone(self) -> bool:
+        """Whether there is nothing left of it in the cluster."""
+        with self._changed:
+            return self._job_gone and all(uid in self._gone for uid in self._pods)
+
+    @property
     def pods(self) -> list[Object]:
         """In the order of their creation; the last state of those that are gone."""
         with self._changed:

@@ -33,17 +33,24 @@ from podhooks.value import Value
 
 GRACE_SECONDS = float(contract.DEFAULT_GRACE_SECONDS)  # what main has to end in when it is told to
 TICK_SECONDS = 0.05
-LAST_WORDS = "main-message"  # in our own corner of the shared directory: why main failed, in one line
+LAST_WORDS = "main-message"  # in the work directory: why main failed, in one line
 
 
 class Job(Value):
-    """All that the watcher has to know. `main` is run in a child, if it is given; else the other side runs it."""
+    """All that the watcher has to know. `main` is run in a child, if it is given; else the other side runs it.
+
+    `work_dir` is for records and main's log, and is nobody else's; `shared_dir` may be a pod's.
+    """
 
     plan: Plan
     pod: PodInfo
+    work_dir: str
     shared_dir: str
     main: Callable[[], int] | None = None
-    main_log: str = ""
+
+    @property
+    def main_log(self) -> str:
+        return os.path.join(self.work_dir, "main.log") if self.main else ""
 
 
 class Report(Value):
@@ -145,7 +152,7 @@ class _Watching:
         try:
             self._say(Report(end, on_start, on_exit).to_json())
         except OSError:  # the process that made the directory was killed
-            shutil.rmtree(self._job.shared_dir, ignore_errors=True)
+            shutil.rmtree(self._job.work_dir, ignore_errors=True)
 
     def _start(self, broken: Mapping[str, str]) -> tuple[ExitInfo | None, tuple[CallbackOutcome, ...]]:
         """None when main may start. As in a pod: an on_exit that isn't there is known before main has run."""
@@ -187,14 +194,14 @@ class _Watching:
             exit_code=code if code >= 0 else 128 - code,
             signal=-code if code < 0 else None,
             reason="Completed" if code == 0 else "Error",
-            message=_last_words(self._job.shared_dir),
+            message=_last_words(self._job.work_dir),
             container=MAIN,
         )
         return end.replace(started_at=started_at, finished_at=now())
 
     def _run_hook(self, hook: Hook, end: ExitInfo | None = None) -> tuple[CallbackOutcome, ...]:
         job = self._job
-        record = Record.open(hook, job.shared_dir, "", pod_uid=job.pod.uid)
+        record = Record.open(hook, job.work_dir, "", pod_uid=job.pod.uid)
         if end is not None:
             record.decide(end)
             end = end.with_log(lambda lines: log_tail(job.main_log, lines))
@@ -272,14 +279,14 @@ def _be_main(job: Job, connection: socket.socket, output: int) -> None:
         os._exit(code)
 
 
-def leave_last_words(shared_dir: str, message: str) -> None:
-    with open(os.path.join(shared_dir, contract.RECORD_DIR, LAST_WORDS), "w", encoding="utf-8") as file:
+def leave_last_words(work_dir: str, message: str) -> None:
+    with open(os.path.join(work_dir, LAST_WORDS), "w", encoding="utf-8") as file:
         file.write(message)
 
 
-def _last_words(shared_dir: str) -> str:
+def _last_words(work_dir: str) -> str:
     try:
-        with open(os.path.join(shared_dir, contract.RECORD_DIR, LAST_WORDS), encoding="utf-8") as file:
+        with open(os.path.join(work_dir, LAST_WORDS), encoding="utf-8") as file:
             return file.read()
     except OSError:
         return ""

@@ -1,6 +1,7 @@
-"""Flows and callbacks that every environment gets in its tests, importable by name. They leave word in files.
+"""Flows and callbacks that every environment gets in its tests, importable by name.
 
-WORD_DIR is a directory that the test, main and the callbacks see; it comes as a parameter, an argument or a variable.
+They leave word in files of the directory that the variable WORD_DIR names; without it, in their logs. Standard library
+only: on a cluster this file alone is in main's container.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podhooks.context import RunContext
+if TYPE_CHECKING:
+    from podhooks.context import RunContext
 
 WORD_DIR = "TEST_WORD_DIR"
+WORD = "a word from"  # before each line of a log that is one
 
 
 def leave(name: str, **more: Any) -> None:
     """Never overwrites: a second call leaves a second word."""
+    if WORD_DIR not in os.environ:
+        print(WORD, name, json.dumps(more), flush=True)
+        return
     directory = Path(os.environ[WORD_DIR])
     number = len(list(directory.glob(f"*-{name}-*")))
     path = directory / f"{time.monotonic_ns():020}-{name}-{number}"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from podhooks import KubernetesJobEnvironment, LocalEnvironment
+from podhooks import KubernetesJobEnvironment, LocalEnvironment, RemoteEnvironment
 from podhooks.environments import Environment, Handle
 from tests.integration.environment_callbacks import WORD_DIR
 from tests.integration.environment_contract import Contract, Site
@@ -56,7 +56,12 @@ def write_job_file(path: Path, word_dir: Path) -> None:
     path.write_text(json.dumps({"metadata": {"name": "flow"}, "spec": spec}))
 
 
-KINDS: dict[str, Callable[..., Environment]] = {"local": LocalEnvironment, "isolated": isolated, "job": job}
+KINDS: dict[str, Callable[..., Environment]] = {
+    "local": LocalEnvironment,
+    "isolated": isolated,
+    "remote": RemoteEnvironment,
+    "job": job,
+}
 
 
 @pytest.fixture(params=KINDS)
@@ -67,7 +72,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("JOB_FILE", str(tmp_path / "job.yaml"))
     monkeypatch.setenv(WORD_DIR, str(words))
     found = FilesOfThisMachine(KINDS[request.param], words)
-    found.survives_main = request.param != "local"
+    found.survives_main = request.param not in ("local", "remote")
     found.main_can_kill_itself = request.param != "job"
     return found
 
