@@ -36,6 +36,7 @@ OBSTACLES = ("FailedMount", "FailedAttachVolume", "FailedCreate", "FailedCreateP
 STOPS = {signal.SIGINT: Stop.INTERRUPT, signal.SIGTERM: Stop.TERMINATE, signal.SIGHUP: Stop.HANGUP}
 TICK_SECONDS = 1.0
 HELD_TICK_SECONDS = 0.1
+DELETE_PAUSE_SECONDS = 2.0
 FORCED_SECONDS = 3.0  # what the forced end of the pods may take
 
 
@@ -146,7 +147,7 @@ class Follower:
     def _see(self, seen: Seen) -> None:
         event = seen.event
         if event.type == "TROUBLE":
-            if seen.what != "warning":  # those are a courtesy: whoever may not see events does without
+            if seen.what == "pod":  # one of them speaks for all, and whoever may not see events does without
                 self._say(Entry(f"{event.object['message']}; trying again", tone=Tone.BAD))
         elif seen.what == "warning":
             self._warn(event.object)
@@ -242,10 +243,16 @@ class Follower:
         """In a thread of its own: a server that doesn't answer must not keep a second Ctrl-C waiting."""
 
         def delete() -> None:
-            try:
-                self._backend.delete(obj, grace_seconds=grace_seconds)
-            except ApiError as error:
-                self._inbox.put(Failure(f"{label_of(obj)} can't be deleted: {error}"))
+            told = ""
+            while not self._closed.is_set():
+                try:
+                    self._backend.delete(obj, grace_seconds=grace_seconds)
+                    return
+                except ApiError as error:  # noqa: PERF203  it has to go
+                    if str(error) != told:
+                        self._inbox.put(Failure(f"{label_of(obj)} can't be deleted: {error}; trying again"))
+                    told = str(error)
+                    self._closed.wait(DELETE_PAUSE_SECONDS)
 
         threading.Thread(target=delete, name="podhooks-delete", daemon=True).start()
 

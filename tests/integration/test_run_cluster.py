@@ -137,6 +137,14 @@ def test_trouble_is_told_once_and_survived(cluster: Cluster, tmp_path: Path) -> 
     assert in_order(ran.lines, "trying again", "work       ended, exit code 0", "main succeeded")
 
 
+def test_a_deletion_that_fails_is_tried_again(cluster: Cluster, tmp_path: Path) -> None:
+    ran = Run(*command(tmp_path, job(manifest(WAITING)))).until("│ working")
+    jobs = "/apis/batch/v1/namespaces/default/jobs/etl"
+    cluster.apiserver.faults.add(Fault(jobs, Action.ANSWER, status=503, times=1, method="DELETE"))
+    assert ran.send(signal.SIGTERM).end() == 143, ran.output
+    assert in_order(ran.lines, "Job/etl can't be deleted: ", "told: Deleted", "ended by SIGTERM")
+
+
 def test_a_watch_that_may_not_be_had_is_no_reason_to_go_without_warnings(cluster: Cluster, tmp_path: Path) -> None:
     cluster.apiserver.faults.add(Fault("/api/v1/namespaces/default/events", Action.ANSWER, status=403, times=999))
     ran = Run(*command(tmp_path, manifest()))
