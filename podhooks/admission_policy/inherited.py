@@ -26,7 +26,7 @@ MOUNT_FIELDS = ("readOnly", "recursiveReadOnly", "subPath", "subPathExpr")
 def inherited() -> dict[str, Json]:
     return {
         optional("image"): Cel("variables.ownImage ? optional.of(variables.image) : variables.main.?image"),
-        optional("imagePullPolicy"): Cel("variables.pull.?policy"),
+        optional("imagePullPolicy"): Cel("variables.pullUnsaid ? optional.none() : variables.main.?imagePullPolicy"),
         **{optional(field): Cel(f"variables.main.?{field}") for field in containers.INHERITED},
     }
 

@@ -70,10 +70,10 @@ def _container_variables() -> Variables:
     ours = listed(containers.OUR_ENV)
     return {
         "ownImage": own,
-        "pull": (
+        "pullUnsaid": (
             "variables.ownImage && variables.main.?imagePullPolicy.orValue('') == "
             f"(variables.main.?image.orValue('').matches({pattern('^[^@]*(/|^)[^:/@]+(:latest)?$')}) "
-            "? 'Always' : 'IfNotPresent')\n? optional.none() : variables.main.?imagePullPolicy"
+            "? 'Always' : 'IfNotPresent')"
         ),
         "env": f"variables.main.?env.orValue([]).filter(e, !(e.name in {ours}))",
         "mounts": f"variables.main.?volumeMounts.orValue([]).filter(m, !{is_shared_mount('m')})",
