@@ -11,11 +11,13 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from podhooks import contract, errors
 from podhooks.inject.shapes import Json
+from podhooks.kube import Access
 from podhooks.local.resources import RESOURCES, ResourceType
 from podhooks.podobject import mapping, mappings, text
 from podhooks.run.backend import Event, Selection
@@ -40,7 +42,8 @@ ADVICE = {
 class RealCluster:
     """
     Args:
-        kubeconfig: its file; None for the usual one ($KUBECONFIG, ~/.kube/config).
+        kubeconfig: its file; None for the usual one ($KUBECONFIG, ~/.kube/config), and where there is none, in a pod,
+            for that pod's service account.
         context: None for the current one.
 
     Raises:
@@ -297,6 +300,22 @@ def _paths(kubeconfig: str | None) -> list[str]:
     return [each for each in os.environ.get("KUBECONFIG", "").split(os.pathsep) if each] or ["~/.kube/config"]
 
 
+def _in_pod(access: Access) -> tuple[Any, Mapping[str, Json]]:
+    """As a pod finds its own cluster. The token is read for each request: it is rotated."""
+    from kubernetes import client
+
+    def renew(configuration: Any) -> None:
+        configuration.api_key["authorization"] = f"Bearer {Path(access.token_file).read_text(encoding='utf-8').strip()}"
+
+    configuration: Any = client.Configuration()
+    configuration.host = access.base_url
+    configuration.ssl_ca_cert = access.ca_file if os.path.isfile(access.ca_file) else None
+    configuration.refresh_api_key_hook = renew
+    renew(configuration)
+    chosen = {"name": "this pod's cluster", "context": {"namespace": access.namespace}}
+    return client.ApiClient(configuration), chosen
+
+
 def _connect(kubeconfig: str | None, context: str | None) -> tuple[Any, Mapping[str, Json]]:
     """The client, and the chosen entry of the kubeconfig's contexts."""
     try:
@@ -309,6 +328,8 @@ def _connect(kubeconfig: str | None, context: str | None) -> tuple[Any, Mapping[
     warnings.filterwarnings("ignore", message="Unverified HTTPS request")  # the kubeconfig asks for it
     named = kubeconfig or "the kubeconfig"
     if not any(os.path.isfile(os.path.expanduser(each)) for each in _paths(kubeconfig)):
+        if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
+            return _in_pod(Access.in_cluster(os.environ))
         advice = "" if kubeconfig else ": name one with --kubeconfig"
         raise errors.InputError(f"there is no kubeconfig at {' or '.join(_paths(kubeconfig))}{advice}")
     try:
