@@ -1,0 +1,259 @@
+"""Where environments find themselves: in a pod, in an injected pod, in a process that dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from podhooks import ExitInfo, KubernetesJobEnvironment, LocalEnvironment, RemoteEnvironment, Result
+from podhooks.environments.kubernetes_job import KubernetesJobEnvironment as InACluster
+from podhooks.errors import InputError
+from podhooks.inject import Delivery, InjectSettings
+from tests.integration import environment_callbacks as callbacks
+from tests.integration.environment_callbacks import WORD_DIR
+from tests.integration.test_environments_contract import words_in, write_job_file
+
+SECONDS = 50.0
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "words"
+    directory.mkdir()
+    write_job_file(tmp_path / "job.yaml", directory)
+    monkeypatch.setenv(WORD_DIR, str(directory))
+    return directory
+
+
+def names(words: Path) -> list[str]:
+    return [name for name, _ in words_in(words)]
+
+
+def on_stand_in(words: Path, **arguments: Any) -> KubernetesJobEnvironment:
+    return KubernetesJobEnvironment(words.parent / "job.yaml", unique_job_name=True, cluster="local", **arguments)
+
+
+# -- in a pod -------------------------------------------------------------------------------------------------------
+
+
+def starts_another_job(job_file: str) -> None:
+    """What Prefect's initial job did: make the custom Job, and follow it."""
+    os.environ |= {"HOME": "/nowhere", "KUBECONFIG": ""}
+    settings = InjectSettings(delivery=Delivery.INSTALLED)
+    environment = InACluster(
+        job_file,
+        unique_job_name=True,
+        labels=["inner"],
+        on_start=callbacks.takes_nothing,
+        on_exit=lambda context: callbacks.leave("inner", result=context.exit.result.value),
+        settings=settings,
+    )
+    with environment.execute(callbacks.failing_flow) as handle:
+        end = handle.wait(SECONDS)
+        callbacks.leave("outer", end=end.to_json(), log=list(handle.logs())[-1:])
+
+
+def test_a_job_that_starts_another_job(words: Path) -> None:
+    """From inside the cluster, with the pod's own service account."""
+    with on_stand_in(words).execute(starts_another_job, {"job_file": str(words.parent / "job.yaml")}) as handle:
+        handle.wait(SECONDS)
+        assert names(words) == ["nothing", "main", "inner", "outer"], list(handle.logs())
+    said = dict(words_in(words))
+    assert said["inner"] == {"result": "Failed"}
+    assert said["outer"]["end"]["message"] == "ValueError: no rows"
+    assert said["outer"]["log"] == ["ValueError: no rows"]
+
+
+def runs_remotely() -> None:
+    environment = RemoteEnvironment(
+        on_start=callbacks.takes_nothing, on_exit=[callbacks.is_async, callbacks.takes_context]
+    )
+    handle = environment.execute(callbacks.flow)
+    callbacks.leave("handle", callbacks=[each.name for each in handle.callbacks])
+
+
+def test_remote_in_an_injected_pod_leaves_to_it_what_its_annotations_name(words: Path) -> None:
+    outer = on_stand_in(words, on_start=[callbacks.takes_nothing, callbacks.prepares], on_exit=callbacks.takes_context)
+    with outer.execute(runs_remotely) as handle:
+        assert handle.wait(SECONDS).succeeded
+        log = list(handle.logs())
+    assert names(words) == ["nothing", "main", "async", "handle", "context"]
+    said = dict(words_in(words))
+    assert said["main"]["prepared"] == "by on_start"
+    assert said["handle"]["callbacks"] == [f"{callbacks.__name__}:is_async"]
+    assert said["context"]["shared"] == ["prepared"]
+    assert any("callbacks run beside main" in line and "is_async" in line for line in log)
+
+
+def test_remote_in_a_pod_that_was_not_injected_runs_all_beside_main(words: Path) -> None:
+    with on_stand_in(words).execute(runs_remotely) as handle:
+        assert handle.wait(SECONDS).succeeded
+    assert names(words) == ["nothing", "main", "async", "context", "handle"]
+
+
+# -- this process ---------------------------------------------------------------------------------------------------
+
+
+def run_script(script: str, *arguments: str, words: Path) -> subprocess.Popen[str]:
+    environ = {**os.environ, WORD_DIR: str(words), "PYTHONPATH": os.pathsep.join(sys.path)}
+    imports = (
+        "import os, sys, time\nfrom podhooks import LocalEnvironment\n"
+        "from tests.integration import environment_callbacks as callbacks\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", imports + script, *arguments],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def eventually(words: Path, name: str) -> dict[str, Any]:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        if name in names(words):
+            return dict(words_in(words))[name]
+        time.sleep(0.05)
+    raise AssertionError(f"{name} never left word: {names(words)}")
+
+
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(3)"])
+def test_on_exit_runs_although_its_own_process_is_gone(words: Path, end: str) -> None:
+    script = f"LocalEnvironment(on_exit=callbacks.takes_context).execute(lambda: {end})"
+    process = run_script(script, words=words)
+    process.wait(SECONDS)
+    said = eventually(words, "context")["exit"]
+    assert said["result"] == "Unknown"
+    assert "without a word" in said["message"]
+    process.communicate()
+
+
+def test_ctrl_c_in_main_runs_on_exit_and_is_raised_again(words: Path) -> None:
+    script = (
+        "def flow():\n"
+        "    callbacks.leave('main')\n"
+        "    time.sleep(60)\n"
+        "try:\n"
+        "    LocalEnvironment(on_exit=callbacks.takes_context).execute(flow)\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(7)\n"
+    )
+    process = run_script(script, words=words)
+    eventually(words, "main")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 7, output
+    said = dict(words_in(words))["context"]["exit"]
+    assert (said["result"], said["exit_code"], said["signal"]) == ("Failed", 130, 2)
+
+
+def test_ctrl_c_ends_an_isolated_main(words: Path) -> None:
+    script = (
+        "LocalEnvironment(on_exit=callbacks.takes_context, isolated=True)"
+        ".execute(lambda: (callbacks.leave('main'), time.sleep(60)))"
+    )
+    process = run_script(script, words=words)
+    eventually(words, "main")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=SECONDS)
+    assert "KeyboardInterrupt" in output
+    assert dict(words_in(words))["context"]["exit"]["signal"] == signal.SIGTERM
+
+
+def test_what_main_returned_and_raised() -> None:
+    assert LocalEnvironment().execute(lambda x: x * 2, {"x": 21}).value == 42
+    handle = LocalEnvironment().execute(lambda: {}["row"])
+    assert isinstance(handle.error, KeyError)
+    with pytest.raises(Exception, match="main failed: KeyError") as caught:
+        handle.check()
+    assert caught.value.__cause__ is handle.error
+
+
+def test_an_isolated_mains_log_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
+    def tells(context: Any) -> None:
+        print("tail:", context.exit.log_tail(1).strip())
+
+    handle = LocalEnvironment(on_exit=tells, isolated=True).execute(lambda: print("one\ntwo"))
+    assert list(handle.logs()) == ["one", "two"]
+    assert "tail: two" in capfd.readouterr().out
+
+
+def test_a_flow_in_a_running_event_loop() -> None:
+    import asyncio
+
+    async def outer() -> ExitInfo:
+        return LocalEnvironment(on_exit=callbacks_is_async).execute(awaits).exit_info
+
+    assert asyncio.run(outer()).succeeded
+
+
+async def awaits() -> None:
+    import asyncio
+
+    await asyncio.sleep(0)
+
+
+async def callbacks_is_async() -> None:
+    await awaits()
+
+
+def test_the_variables_of_this_process_are_as_they_were() -> None:
+    before = dict(os.environ)
+    LocalEnvironment(on_start=callbacks_is_async).execute(lambda: None)
+    assert dict(os.environ) == before
+
+
+# -- no place -------------------------------------------------------------------------------------------------------
+
+
+def test_no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nothing"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(InputError) as caught:
+        KubernetesJobEnvironment(image="x").execute(callbacks.flow)
+    assert "no cluster: there is no kubeconfig at" in str(caught.value)
+    assert "cluster='local'" in str(caught.value)
+
+
+def test_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    user = {"name": "u", "user": {"token": "t"}}
+    cluster = {"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}
+    context = {"name": "x", "context": {"cluster": "c", "user": "u"}}
+    config = {"clusters": [cluster], "users": [user], "contexts": [context], "current-context": "x"}
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(config))
+    environment = KubernetesJobEnvironment(image="x", kubeconfig=str(path))
+    with pytest.raises(InputError, match=r"the pods of namespace default: .*can't be reached.*set KUBECONFIG"):
+        environment.execute(callbacks.flow)
+
+
+def test_a_name_that_is_taken(words: Path) -> None:
+    environment = on_stand_in(words)
+    environment.unique_job_name = False
+    with environment.execute(callbacks.flow) as handle:
+        assert handle.name == "flow"
+        handle.wait(SECONDS)
+    with pytest.raises(TimeoutError, match="isn't over after"):
+        on_stand_in(words).execute(lambda: time.sleep(60)).wait(0.2)
+
+
+def test_a_deleted_run(words: Path) -> None:
+    def waits() -> None:
+        print("main runs", flush=True)
+        time.sleep(60)
+
+    with on_stand_in(words, on_exit=callbacks.takes_context).execute(waits) as handle:
+        assert next(handle.logs()) == "main runs"
+        assert handle.exit_info is None
+    assert handle.wait(0).result is Result.DELETED
+    assert [each.outcome and each.outcome.status.value for each in handle.callbacks] == ["succeeded"]
+    handle.delete()
