@@ -13,11 +13,13 @@ import os
 import shutil
 import sys
 import tempfile
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
 PACKAGES = ("podhooks", "podhooks_initcontainer", "podhooks_sidecar")
 # Of podhooks: more than half of it, and nothing that runs in a pod imports them.
 NOT_IN_A_POD = ("admission_policy", "cli", "environments", "inject", "local", "render", "run")
+UNCHECKED = b"\1\0\0\0"  # flags of byte code that is never compared with its source
 SCRIPTS = {"on_start.py": "podhooks_initcontainer", "on_exit.py": "podhooks_sidecar"}
 SCRIPT = '''"""Starts {package} from wherever this directory is mounted."""
 
@@ -72,13 +74,24 @@ def source_of(package: str) -> Path:
 
 
 def _fill(directory: Path) -> None:
-    """Sources keep their times, so byte code that is there already stays valid and isn't made again."""
+    """Byte code that is there already stays, and isn't made again: in our image it is that of several interpreters."""
     directory.mkdir(mode=0o755)
     for package in PACKAGES:
         shutil.copytree(source_of(package), directory / package, ignore=_not_in_a_pod)
     for script, package in SCRIPTS.items():
         (directory / script).write_text(SCRIPT.format(package=package), encoding="utf-8")
-    compileall.compile_dir(directory, quiet=2)
+    for source in sorted(directory.rglob("*.py")):
+        if not _is_compiled(source):
+            compileall.compile_file(source, quiet=2)
+
+
+def _is_compiled(source: Path) -> bool:
+    """For this interpreter and for good: whatever the times of files in an image are (PEP 552)."""
+    try:
+        with open(cache_from_source(str(source)), "rb") as file:
+            return file.read(8) == MAGIC_NUMBER + UNCHECKED
+    except OSError:
+        return False
 
 
 def _not_in_a_pod(directory: str, names: list[str]) -> list[str]:

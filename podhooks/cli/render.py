@@ -34,6 +34,7 @@ RENDERERS = (
         "admission-policy", "podhooks.cli.render_admission_policy", "a MutatingAdmissionPolicy, instead of the webhook"
     ),
     Renderer("webhook-configuration", "podhooks.cli.render_webhook", "the MutatingWebhookConfiguration"),
+    Renderer("pod-rbac", "podhooks.cli.render_pod_rbac", "the Role that injected pods need, and its binding"),
     Renderer("operator-rbac", "podhooks.cli.render_rbac", "the operator's ServiceAccount, roles and bindings"),
 )
 

@@ -1,0 +1,148 @@
+"""The image, really built and really run: as root, with buildah, without a daemon, a registry or a package index.
+
+The base is $PODHOOKS_IMAGE_BASE, or one that mmdebstrap makes of Debian's archive and that later runs find again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from podhooks import __version__, contract
+
+pytestmark = pytest.mark.timeout(480)
+ROOT = Path(__file__).parents[2]
+BASE = os.environ.get("PODHOOKS_IMAGE_BASE", "localhost/podhooks-base:bookworm")
+CONTEXT = ("podhooks", "initcontainer", "sidecar", "operator", "image", "pyproject.toml", "README.md", "LICENSE")
+PYTHONS = ("BASE", "PYTHON_3_10", "PYTHON_3_11", "PYTHON_3_12", "PYTHON_3_14")
+IMAGE = f"localhost/podhooks-test:{os.getpid()}"
+
+
+def output(*command: str | Path) -> str:
+    ran = subprocess.run(
+        [str(each) for each in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+        stdin=subprocess.DEVNULL,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    return ran.stdout
+
+
+def missing_tools() -> str:
+    """What keeps us from building, empty if nothing does."""
+    if os.geteuid() != 0:
+        return "building an image needs root"
+    if not shutil.which("buildah"):
+        return "building an image needs buildah"
+    if not base_is_there() and not shutil.which("mmdebstrap"):
+        return f"building an image needs a base: {BASE}, or mmdebstrap to make it"
+    return ""
+
+
+def base_is_there() -> bool:
+    inspected = subprocess.run(["buildah", "inspect", "--type", "image", BASE], capture_output=True, check=False)
+    return inspected.returncode == 0
+
+
+class Container:
+    """A container of an image, to run commands in and to look at its files."""
+
+    def __init__(self, image: str) -> None:
+        self.id = output("buildah", "from", "--pull-never", image).strip()
+        self.root = Path(output("buildah", "mount", self.id).strip())
+
+    def run(self, *command: str) -> str:
+        return output("buildah", "run", "--isolation", "chroot", self.id, "--", *command)
+
+    def remove(self) -> None:
+        output("buildah", "rm", self.id)
+
+
+@pytest.fixture(scope="module")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    if reason := missing_tools():
+        pytest.skip(reason)
+    if not base_is_there():
+        output(ROOT / "image/debian.sh", BASE)
+    base = Container(BASE)
+    version = base.run("python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
+    base.remove()
+    build(context(tmp_path_factory.mktemp("context"), version))
+    made = Container(IMAGE)
+    yield made
+    made.remove()
+    output("buildah", "rmi", IMAGE)
+
+
+def context(directory: Path, version: str) -> Path:
+    """A copy, so that the wheels of this test get into nobody's way."""
+    for name in (*CONTEXT, "Dockerfile", ".dockerignore"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, directory / name)
+    output(directory / "image/wheels.sh", sys.executable, version, directory / "build/wheels")
+    return directory
+
+
+def build(directory: Path) -> None:
+    arguments: Sequence[str] = [f"--build-arg={name}={BASE}" for name in PYTHONS]
+    output("buildah", "build", "--isolation", "chroot", "--pull-never", *arguments, "-t", IMAGE, directory)
+
+
+def test_the_image_runs_the_command_line_and_both_programs(container: Container) -> None:
+    assert container.run("python3", "-m", "podhooks.cli", "--version") == f"podhooks {__version__}\n"
+    for script, name in (("on_start.py", "podhooks-on-start"), ("on_exit.py", "podhooks-on-exit")):
+        said = container.run("python3", "-S", f"{contract.IMAGE_RUNTIME_DIR}/{script}", "--version")
+        assert said == f"{name} {__version__}\n"
+
+
+def test_the_image_has_what_the_operator_imports(container: Container) -> None:
+    container.run("python3", "-c", "import podhooks_operator.review, cryptography.x509, httptools, uvicorn, uvloop")
+
+
+def test_the_image_runs_as_a_numeric_user_without_rights(container: Container) -> None:
+    config = json.loads(output("buildah", "inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
+    assert config["User"] == "65532:65532"
+    assert config["Entrypoint"] == ["python3", "-m", "podhooks.cli"]
+    assert config["Labels"]["org.opencontainers.image.version"] == __version__
+    assert container.run("python3", "-c", "import os; print(os.getuid(), os.getgid())") == "65532 65532\n"
+
+
+def test_the_copying_init_container_copies_from_it(container: Container) -> None:
+    """Byte code comes with it: it was made once, when the image was built, and isn't made again."""
+    target = "/tmp/runtime/opt/podhooks"
+    container.run("python3", "-I", f"{contract.IMAGE_RUNTIME_DIR}/podhooks/install.py", target)
+    assert container.run("python3", "-S", f"{target}/on_exit.py", "--version").startswith("podhooks-on-exit")
+    ours = container.root / "opt/podhooks"
+    for path in (each for each in ours.rglob("*.pyc") if each.parent.parent != ours):  # not of the two scripts
+        copied = container.root / target.lstrip("/") / path.relative_to(ours)
+        assert copied.read_bytes() == path.read_bytes()
+        assert path.read_bytes()[4:8] == b"\1\0\0\0"
+
+
+def test_the_image_holds_no_tools_and_no_leftovers(container: Container) -> None:
+    names = {path.name for path in (container.root / "opt/operator").iterdir()}
+    assert not names & {"pip", "setuptools", "wheel", "bin", "hatchling"}
+    assert not (container.root / "src").exists()
+    assert not list((container.root / "root").rglob("*cache*"))
+    runtime = container.root / "opt/podhooks"
+    assert not [path for path in runtime.rglob("*") if path.suffix in (".so", ".c")]
+    sources = {path for path in runtime.rglob("*.py") if path.parent != runtime}
+    compiled = {path.parents[1] / f"{path.name.split('.')[0]}.py" for path in runtime.rglob("*.pyc")}
+    assert sources <= compiled
+
+
+def test_the_image_needs_no_file_that_can_be_written(container: Container) -> None:
+    """Nothing of it belongs to its user, so a read-only root changes nothing."""
+    owned = [path for path in (container.root / "opt").rglob("*") if path.lstat().st_uid == 65532]
+    assert owned == []
