@@ -110,6 +110,10 @@ ENV_TERMINATION_LOG = (
 ENV_API_SERVER = "PODHOOKS_API_SERVER"  # base URL instead of https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT
 ENV_SERVICE_ACCOUNT_DIR = "PODHOOKS_SERVICE_ACCOUNT_DIR"
 
+# Of our containers in a Prefect work pool's template: their callbacks take main's variables from the pod, see
+# main_environment.py.
+ENV_INHERIT = "PODHOOKS_INHERIT_ENVIRONMENT"
+
 # What an `exec` callback finds in its environment (and the context as JSON on stdin).
 ENV_HOOK = "PODHOOKS_HOOK"
 ENV_CALLBACK = "PODHOOKS_CALLBACK"
@@ -130,6 +134,8 @@ ENV_MARK = "PODHOOKS_MARK"
 LABEL_JOB_NAME = "batch.kubernetes.io/job-name"
 LABEL_JOB_COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
 ANNOTATION_JOB_COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
+LABEL_DASK_CLUSTER = "dask.org/cluster-name"  # on every pod of the Dask operator's
+ENV_SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # in their ordinary containers
 LABEL_FLOW_RUN_ID = "prefect.io/flow-run-id"
 PREFECT_FLOW_RUN_ID_VARIABLES = ("PREFECT__FLOW_RUN_ID", "PREFECT_FLOW_RUN_ID")
 

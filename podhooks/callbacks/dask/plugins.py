@@ -1,0 +1,102 @@
+"""What goes to the workers: plugins, and functions that they call when they start."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from podhooks import resolve
+from podhooks.callbacks.dask.session import check_installed
+from podhooks.errors import CallbackError, CallbackNotFound, InputError
+from podhooks.findings import shown
+from podhooks.resolve import one_line
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+async def register(client: Client, plugin: object, name: str) -> int:
+    """How many workers have it now. One that fails is taken back: it would keep every later worker from starting."""
+    try:
+        answers = await client.register_plugin(plugin, name=name)
+    except Exception as error:
+        with contextlib.suppress(Exception):
+            await client.unregister_worker_plugin(name)
+        raise CallbackError(_refused(name, error)) from error
+    return len(answers)
+
+
+def _refused(name: str, error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"the workers have no module {error.name!r}, which {name} needs: put it into their image, "
+            "or name it by its file, /path/file.py:name, and it travels"
+        )
+    return f"a worker can't use {name}: {one_line(error)}"
+
+
+def made(plugin: str, arguments: Mapping[str, Any]) -> object:
+    """The plugin itself. Raises InputError for what is none."""
+    check_installed()
+    from distributed import WorkerPlugin
+
+    make = _loaded(plugin, "plugin")
+    _check_arguments(make, arguments, plugin)
+    found: object = make(**arguments)
+    if isinstance(found, WorkerPlugin):
+        return found
+    what = f"makes a {type(found).__name__}, which is no distributed.WorkerPlugin"
+    raise InputError(f"plugin: {plugin} {what}: let it inherit from that")
+
+
+def calling(setup: str, arguments: Mapping[str, Any]) -> object:
+    """A plugin that calls the function. Raises InputError for what can't be called so."""
+    check_installed()
+    function = _loaded(setup, "setup")
+    takes_worker = any(each.name == "dask_worker" for each in resolve.parameters(function) or ())
+    _check_arguments(function, {**arguments, "dask_worker": None} if takes_worker else arguments, setup)
+    return _called_at_setup(function, dict(arguments), takes_worker)
+
+
+def _loaded(name: object, where: str) -> Callable[..., object]:
+    if not isinstance(name, str):
+        raise InputError(f"{where}: {shown(name)} is no name: write package.module:name or /path/file.py:name")
+    directory = resolve.first_directory(name)
+    if directory and directory not in sys.path:
+        sys.path.insert(0, directory)
+    found = resolve.load(name)
+    if directory:
+        _let_travel(found)
+    return found
+
+
+def _let_travel(found: object) -> None:
+    """Pickle its module by value: the file is in this pod only."""
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[str(getattr(found, "__module__", ""))])
+
+
+def _check_arguments(function: Callable[..., object], arguments: object, name: str) -> None:
+    if not isinstance(arguments, Mapping):
+        raise InputError(
+            f"arguments: {shown(arguments)} is no mapping: write the names of parameters with their values"
+        )
+    try:
+        resolve.bind(function, arguments, None)
+    except CallbackNotFound as error:
+        why = str(error).replace("`with`", "`arguments`")
+        raise InputError(f"{name} can't be called: {why}") from error
+
+
+def _called_at_setup(function: Callable[..., object], arguments: dict[str, Any], takes_worker: bool) -> object:
+    """A plugin whose class is made here, so that it travels as a whole: the workers don't have Podhooks."""
+    from distributed import WorkerPlugin
+
+    class CallAtSetup(WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: object) -> object:
+            return function(dask_worker=worker, **arguments) if takes_worker else function(**arguments)
+
+    return CallAtSetup()
