@@ -50,6 +50,7 @@ _STATUS = ("status",)
 _POD_SUBRESOURCES = ("status", "log", "eviction", "binding")
 _ADMISSION = "admissionregistration.k8s.io"
 _RBAC = "rbac.authorization.k8s.io"
+_DASK = "kubernetes.dask.org"  # custom resources: kept, and nothing is made of them
 
 RESOURCES: dict[str, ResourceType] = {
     row.plural: row
@@ -80,6 +81,9 @@ RESOURCES: dict[str, ResourceType] = {
         ResourceType("poddisruptionbudgets", "PodDisruptionBudget", "policy", "v1", True, _STATUS, ("pdb",)),
         ResourceType("priorityclasses", "PriorityClass", "scheduling.k8s.io", "v1", False, (), ("pc",)),
         ResourceType("mutatingwebhookconfigurations", "MutatingWebhookConfiguration", _ADMISSION, "v1", False),
+        ResourceType("daskclusters", "DaskCluster", _DASK, "v1", True, _STATUS, ("daskcluster",)),
+        ResourceType("daskworkergroups", "DaskWorkerGroup", _DASK, "v1", True, _STATUS, ("daskworkers",)),
+        ResourceType("daskjobs", "DaskJob", _DASK, "v1", True, _STATUS, ("djb",)),
     )
 }
 
