@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from podhooks import errors, install
 from podhooks.contract import IMAGE_RUNTIME_DIR
 from podhooks.inject import Delivery, InjectSettings
+from podhooks.inject.shapes import Json
 from podhooks.local import Cluster
 from podhooks.local.admission import check_fields
 from podhooks.local.apiserver import ApiServer
@@ -17,9 +18,13 @@ from podhooks.local.jobs import job_notices
 from podhooks.local.node import base_environment
 from podhooks.local.problems import ApiError
 from podhooks.local.resources import RESOURCES
+from podhooks.local.supervisor import PATHS
+from podhooks.plan import parse
+from podhooks.podobject import main_containers, mapping, mappings, text
 from podhooks.run.backend import Event, Selection
 from podhooks.run.request import Object, Request
 
+MOUNTS = "volumeMounts"
 PLURALS = {row.kind: row.plural for row in RESOURCES.values()}
 
 
@@ -52,8 +57,11 @@ class StandIn:
 
     def notices(self, written: Request, injected: Request) -> list[str]:  # noqa: ARG002  ours works here
         spec = written.run["spec"]
-        of_job = job_notices(spec) if written.run["kind"] == "Job" else []
-        return [f"not done locally: {each}" for each in (*of_job, *Cluster.notices(written.pod["spec"]))]
+        lines = job_notices(spec) if written.run["kind"] == "Job" else []
+        lines += Cluster.notices(written.pod["spec"])
+        if self._cluster.sandbox_mode == PATHS:
+            lines += [_file_notice(name) for name in _files_in_volumes(written.pod)]
+        return [f"not done locally: {each}" for each in lines]
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:
         self._have_namespace(obj["metadata"]["namespace"])
@@ -119,6 +127,20 @@ class StandIn:
     def _have_namespace(self, name: str) -> None:
         with contextlib.suppress(ApiError):
             self._cluster.store.create("namespaces", {"metadata": {"name": name}})
+
+
+def _files_in_volumes(pod: Mapping[str, Json]) -> list[str]:
+    """Callbacks that are named by a file below a mount of main's."""
+    plan, _ = parse(mapping(mapping(pod.get("metadata")).get("annotations")))
+    mounts = [
+        text(mount.get("mountPath")) for main in main_containers(pod) for mount in mappings(main.spec.get(MOUNTS))
+    ]
+    named = [each.call for each in (*plan.on_start, *plan.on_exit) if each.call.startswith("/")]
+    return [name for name in named if any(name.startswith(f"{mount.rstrip('/')}/") for mount in mounts)]
+
+
+def _file_notice(name: str) -> str:
+    return f"callback {name}: volumes aren't at their paths here; name a module, and put its directory into PYTHONPATH"
 
 
 def import_path(directory: Path, inherited: str | None) -> str:

@@ -42,11 +42,11 @@ def test_on_start_runs_before_main_and_on_exit_after_it(shown: list[str], title:
     part = shown[begin : begin + next(i for i, line in enumerate(shown[begin:]) if line.startswith("Job/demo: ")) + 1]
     assert in_order(
         part,
-        "on-start │ [on-start /code/callbacks.py:prepare] before main: 40 rows are ready",
+        "on-start │ [on-start callbacks:prepare] before main: 40 rows are ready",
         "on-start   ended, exit code 0",
         "main       running",
         "main     │ main: 40 rows found",
-        f"on-exit  │ [on-exit /code/callbacks.py:report] after main: {told}",
+        f"on-exit  │ [on-exit callbacks:report] after main: {told}",
         f"exit code {code}",
     ), "\n".join(part)
 

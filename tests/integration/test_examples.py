@@ -6,6 +6,8 @@ import importlib.util
 import json
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -99,7 +101,7 @@ def test_the_notification_comes_with_a_retry_under_the_same_key(inbox: Inbox) ->
     assert ran.end() == 3, ran.output
     [(key, message)] = inbox.messages
     assert inbox.refused == [key]
-    assert key.endswith("/on-exit//code/notify.py:post")
+    assert key.endswith("/on-exit/notify:post")
     assert (message["channel"], message["result"], message["exit_code"], message["attempt"]) == ("#etl", "Failed", 3, 2)
     assert message["log"] == "working\nending with 3\n"
 
@@ -130,3 +132,39 @@ def test_the_lock_is_given_back_when_the_job_is_deleted() -> None:
     ran = run("cleanup", "-e", "SECONDS_OF_WORK=300").until("working under the lock").send(signal.SIGINT)
     assert ran.end() == 130, ran.output
     assert any("lock given back after Deleted" in line for line in ran.lines)
+
+
+WITHOUT_NAMESPACES = """
+import sys
+import podhooks.run.stand_in as stand_in
+from podhooks.cli import main
+from podhooks.local import Cluster
+
+class PlainProcesses(Cluster):
+    def __init__(self, **options):
+        super().__init__(sandbox="paths", **options)
+
+stand_in.Cluster = PlainProcesses
+sys.exit(main(["run", *sys.argv[1:]]))
+"""
+
+
+def without_namespaces(manifest: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT_NAMESPACES, str(manifest)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=50)
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.parent.name)
+def test_an_example_runs_where_the_machine_allows_no_namespaces(path: Path) -> None:
+    done = without_namespaces(path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "containers run as plain processes" in done.stdout
+    assert "main succeeded" in done.stdout
+    assert not any(word in done.stdout for word in ("failed", "not run", "skipped")), done.stdout
+
+
+def test_a_callback_that_can_not_be_found_without_namespaces_is_told(tmp_path: Path) -> None:
+    text = (EXAMPLES / "resources" / "job.yaml").read_text()
+    (tmp_path / "job.yaml").write_text(text.replace("on-exit: collect:tell", "on-exit: /code/collect.py:tell"))
+    done = without_namespaces(tmp_path / "job.yaml")
+    assert "not done locally: callback /code/collect.py:tell: volumes aren't at their paths here" in done.stdout
