@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import schemas
+from operator_objects import operator_objects
 
 from podhooks import __version__, contract
 from podhooks.inject import InjectSettings, containers
@@ -45,6 +46,8 @@ def files() -> dict[Path, str]:
         CHARTS / "podhooks-lib/templates/_contract.tpl": CONTRACT_TEMPLATE.format(content=content),
         CHARTS / "podhooks-lib/values.schema.json": json.dumps(schemas.library(), indent=2) + "\n",
         CHARTS / "flow-job/values.schema.json": json.dumps(schemas.flow_job(), indent=2) + "\n",
+        CHARTS / "podhooks/values.schema.json": json.dumps(schemas.operator(), indent=2) + "\n",
+        CHARTS / "podhooks/files/objects.json": json.dumps(operator_objects(), indent=1) + "\n",
     }
 
 

@@ -162,6 +162,83 @@ def flow_job() -> Schema:
     }
 
 
+def operator() -> Schema:
+    text, flag, labels, objects = (
+        {"type": "string"},
+        {"type": "boolean"},
+        _texts(),
+        {"type": "array", "items": {"type": "object"}},
+    )
+    reference = {"type": "string", "pattern": r"^[^\s\"'\\@]*(@sha256:[0-9a-f]{64})?$"}
+    age = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))?$"}
+    whole = {"type": "integer", "minimum": 1}
+    policy = {"enum": ["Ignore", "Fail"]}
+    certificates = {
+        "source": {"enum": ["self-made", "cert-manager"]},
+        "authorityLifetime": age,
+        "certificateLifetime": age,
+        "publishDelay": age,
+        "checkInterval": age,
+        "issuerRef": mapping({"name": text, "kind": text, "group": text}),
+    }
+    webhook = {
+        "failurePolicy": policy,
+        "timeoutSeconds": {"type": "integer", "minimum": 1, "maximum": 30},
+        "failOnInvalid": flag,
+        "certificates": mapping(certificates),
+    }
+    runtime = {
+        "image": reference,
+        "delivery": {"enum": [each.value for each in Delivery]},
+        "pullPolicy": {"enum": PULL_POLICIES},
+    }
+    budget = {
+        "minAvailable": {"type": ["integer", "string", "null"]},
+        "maxUnavailable": {"type": ["integer", "string", "null"]},
+    }
+    network = {"enabled": flag, "webhookFrom": objects, "metricsFrom": objects}
+    monitor = {"enabled": flag, "interval": text, "labels": labels}
+    return {
+        "$schema": DRAFT,
+        "title": "Values of podhooks",
+        **mapping(
+            {
+                "injector": {"enum": ["webhook", "policy", "none"]},
+                "image": mapping({"repository": reference, "tag": text, "pullPolicy": {"enum": PULL_POLICIES}}),
+                "imagePullSecrets": objects,
+                "runtime": mapping(runtime),
+                "optIn": flag,
+                "kubernetes": {"type": "string", "pattern": r"^([0-9]+\.[0-9]+)?$"},
+                "annotations": {
+                    "type": "object",
+                    "additionalProperties": text,
+                    "propertyNames": {"pattern": "^podhooks\\.io/"},
+                },
+                "webhook": mapping(webhook),
+                "policy": mapping({"failurePolicy": policy}),
+                "replicas": whole,
+                "resources": resources("claims"),
+                "serviceAccount": mapping({"create": flag, "name": text, "annotations": labels}),
+                "rbac": mapping({"create": flag}),
+                "podDisruptionBudget": mapping({"enabled": flag, **budget}),
+                "networkPolicy": mapping(network),
+                "serviceMonitor": mapping(monitor),
+                "topologySpread": flag,
+                "priorityClassName": text,
+                "podLabels": labels,
+                "podAnnotations": labels,
+                "nodeSelector": labels,
+                "tolerations": objects,
+                "affinity": {"type": "object"},
+                "extraArgs": _strings(),
+                "nameOverride": text,
+                "fullnameOverride": text,
+                "global": {"type": "object"},
+            }
+        ),
+    }
+
+
 def _strings() -> Schema:
     return {"type": "array", "items": {"type": "string"}}
 
