@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from podhooks import contract, podobject
 from podhooks.durations import format_duration
 from podhooks.findings import did_you_mean
-from podhooks.inject import containers
+from podhooks.inject import containers, dask
 from podhooks.inject.case import Case
 from podhooks.inject.quantities import parse_quantity
 from podhooks.inject.settings import Delivery
@@ -37,6 +37,7 @@ CODES: Mapping[str, Severity] = {
     "main-restarts": Severity.WARNING,
     "short-deadline": Severity.WARNING,
     "loses-guaranteed-qos": Severity.WARNING,
+    dask.CODE: Severity.WARNING,
     # of objects around the pod, see manifests.py
     "misplaced": Severity.ERROR,
     "misplaced-too": Severity.WARNING,
@@ -199,6 +200,7 @@ CHECKS = (
     _restarts,
     _deadline,
     _quality_of_service,
+    dask.without_cluster,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from podhooks import contract
-from podhooks.inject import core
+from podhooks.inject import core, dask
 from podhooks.inject.case import Case
 from podhooks.inject.checks import finding, short_deadline
 from podhooks.inject.edit import plain
@@ -149,7 +149,11 @@ def _inject_template(obj: Mapping[str, Json], below: Path, settings: InjectSetti
     if old_schema and settings.delivery is Delivery.IMAGE:
         settings = settings.replace(delivery=Delivery.COPY)
     pod, report = core.inject(template, settings)
-    report = report.replace(findings=tuple(_seen_from_object(each, below) for each in report.findings))
+    report = report.replace(
+        findings=tuple(
+            _seen_from_object(each, below) for each in report.findings if not (old_schema and each.code == dask.CODE)
+        )
+    )
     found = (*_native_in_crd(obj, report), *_job_deadline(obj, below, report), *_around(obj, below))
     if not error_codes(found):
         return pod, report.with_findings(*found)
