@@ -84,6 +84,7 @@ RESOURCES: dict[str, ResourceType] = {
         ResourceType("daskclusters", "DaskCluster", _DASK, "v1", True, _STATUS, ("daskcluster",)),
         ResourceType("daskworkergroups", "DaskWorkerGroup", _DASK, "v1", True, _STATUS, ("daskworkers",)),
         ResourceType("daskjobs", "DaskJob", _DASK, "v1", True, _STATUS, ("djb",)),
+        ResourceType("daskautoscalers", "DaskAutoscaler", _DASK, "v1", True, _STATUS, ("das",)),
     )
 }
 
