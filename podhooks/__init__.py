@@ -9,7 +9,13 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from podhooks.context import CallbackOutcome, ExitInfo, Hook, Owner, PodInfo, Result, RunContext
-    from podhooks.environments import Environment, KubernetesJobEnvironment, LocalEnvironment, RemoteEnvironment
+    from podhooks.environments import (
+        DaskKubernetesEnvironment,
+        Environment,
+        KubernetesJobEnvironment,
+        LocalEnvironment,
+        RemoteEnvironment,
+    )
     from podhooks.errors import PodhooksError
     from podhooks.podstatus import exit_info
 
@@ -17,6 +23,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CallbackOutcome",
+    "DaskKubernetesEnvironment",
     "Environment",
     "ExitInfo",
     "Hook",
@@ -34,7 +41,13 @@ __all__ = [
 
 _HOMES = {
     "podhooks.context": ("CallbackOutcome", "ExitInfo", "Hook", "Owner", "PodInfo", "Result", "RunContext"),
-    "podhooks.environments": ("Environment", "KubernetesJobEnvironment", "LocalEnvironment", "RemoteEnvironment"),
+    "podhooks.environments": (
+        "DaskKubernetesEnvironment",
+        "Environment",
+        "KubernetesJobEnvironment",
+        "LocalEnvironment",
+        "RemoteEnvironment",
+    ),
     "podhooks.errors": ("PodhooksError",),
     "podhooks.podstatus": ("exit_info",),
 }

@@ -16,12 +16,14 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from podhooks.environments.base import Environment
+    from podhooks.environments.dask_kubernetes import DaskKubernetesEnvironment
     from podhooks.environments.handle import Handle, RunFailed
     from podhooks.environments.kubernetes_job import KubernetesJobEnvironment
     from podhooks.environments.local import LocalEnvironment
     from podhooks.environments.remote import RemoteEnvironment
 
 __all__ = [
+    "DaskKubernetesEnvironment",
     "Environment",
     "Handle",
     "KubernetesJobEnvironment",
@@ -32,6 +34,7 @@ __all__ = [
 
 _HOMES = {
     "podhooks.environments.base": ("Environment",),
+    "podhooks.environments.dask_kubernetes": ("DaskKubernetesEnvironment",),
     "podhooks.environments.handle": ("Handle", "RunFailed"),
     "podhooks.environments.kubernetes_job": ("KubernetesJobEnvironment",),
     "podhooks.environments.local": ("LocalEnvironment",),

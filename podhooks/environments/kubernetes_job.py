@@ -113,16 +113,30 @@ class KubernetesJobEnvironment(Environment):
             InputError: something can't be used, there is no cluster, or it refuses. Nothing is left behind.
         """
         flow = flows.check(flow)
-        backend = clusters.connect(self.cluster, self.kubeconfig, self.settings, self._directory())
+        backend = self._connected(flow)
         try:
             trip = self.trip(flow, parameters, backend, flow_run_id)
             for line in notices(trip, backend):
                 log.warning(line)
             job = create(trip, backend)
-            return JobHandle(backend, job, main=trip.main, label=trip.planned.label, others=self._others(trip))
+            return self._handle(backend, job, trip)
         except BaseException:
-            backend.close()
+            self._give_up(backend)
             raise
+
+    def _connected(self, flow: Callable[..., object]) -> Backend:  # noqa: ARG002  for those whose setup needs it
+        return clusters.connect(self.cluster, self.kubeconfig, self.settings, self._directory())
+
+    def _handle(self, backend: Backend, job: Object, trip: Trip) -> JobHandle:
+        return JobHandle(backend, job, main=trip.main, label=trip.planned.label)
+
+    def _give_up(self, backend: Backend) -> None:
+        backend.close()
+
+    def _variables(self, backend: Backend, flow_run_id: str | None) -> dict[str, str]:
+        """What main finds in its environment, unless the job file says otherwise."""
+        found = {ENV_FLOW_RUN_ID: flow_run_id} if flow_run_id else {}
+        return {"PYTHONPATH": clusters.import_path(), **found} if isinstance(backend, StandIn) else found
 
     def trip(
         self,
@@ -136,7 +150,7 @@ class KubernetesJobEnvironment(Environment):
         call = call_of(flow, parameters, luggage)
         planned = self.planned(luggage.carry)
         pieces = luggage.pieces
-        namespace = self.namespace or self._spec.get("metadata", {}).get("namespace") or backend.namespace
+        namespace = self._namespace(backend)
         wanted = Wanted(
             name=self._name(flow),
             namespace=namespace,
@@ -145,7 +159,7 @@ class KubernetesJobEnvironment(Environment):
             image=self.image or ("local" if isinstance(backend, StandIn) and not self.job_spec_file else None),
             labels=label_mapping(self.labels),
             annotations=planned.annotations,
-            env=_variables(backend, flow_run_id),
+            env=self._variables(backend, flow_run_id),
             luggage_dir=luggage.directory if pieces else "",
         )
         written = manifest.with_items(manifest.filled(self._spec, wanted), pieces)
@@ -153,6 +167,10 @@ class KubernetesJobEnvironment(Environment):
         if isinstance(backend, StandIn):
             _unpack(luggage.directory, pieces)
         return Trip(written, self._injected(written), secret, planned)
+
+    def _namespace(self, backend: Backend) -> str:
+        own = self._spec.get("metadata", {}).get("namespace")
+        return str(self.namespace or own or backend.namespace)
 
     def _name(self, flow: object) -> str:
         if self.job_spec_file is None:
@@ -170,9 +188,6 @@ class KubernetesJobEnvironment(Environment):
             raise InputError(f"{label_of(job)}: {'; '.join(errors)}")
         return injected
 
-    def _others(self, trip: Trip) -> tuple[Object, ...]:  # noqa: ARG002  for environments that make more
-        return ()
-
 
 def call_of(flow: Callable[..., object], parameters: Mapping[str, Any], luggage: Luggage) -> Call:
     """By name with parameters in JSON, where that can be; else all of it in one pickle."""
@@ -180,11 +195,6 @@ def call_of(flow: Callable[..., object], parameters: Mapping[str, Any], luggage:
     if text is None:
         return Call(luggage.pack(functools.partial(flow, **parameters), "flow"))
     return Call(name or luggage.pack(flow, "flow"), text)
-
-
-def _variables(backend: Backend, flow_run_id: str | None) -> dict[str, str]:
-    found = {ENV_FLOW_RUN_ID: flow_run_id} if flow_run_id else {}
-    return {"PYTHONPATH": clusters.import_path(), **found} if isinstance(backend, StandIn) else found
 
 
 def _unpack(directory: str, pieces: Sequence[Piece]) -> None:
