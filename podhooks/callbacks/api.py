@@ -7,14 +7,16 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from podhooks import kube, log
 from podhooks.callbacks.budget import Budget, backoff_seconds
-from podhooks.context import Json
 from podhooks.errors import ApiError, Unreachable
 from podhooks.kube import Access
+
+if TYPE_CHECKING:
+    from podhooks.context import Json
 
 T = TypeVar("T")
 PAGE = 250  # objects of a list at once: a pod is about 10 kB, and a callback's memory is small

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from podhooks.callbacks.api import Api, Grant
 from podhooks.callbacks.budget import Budget
 from podhooks.callbacks.templates import fields, fill
-from podhooks.context import Json, RunContext, format_time
+from podhooks.context import RunContext, format_time
 from podhooks.errors import InputError
+
+if TYPE_CHECKING:
+    from podhooks.context import Json
 
 GRANT = Grant("podhooks-events", "create", "events")
 COMPONENT = "podhooks"

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from podhooks import log
@@ -15,8 +15,11 @@ from podhooks.callbacks.api import Api, Grant
 from podhooks.callbacks.budget import Budget, backoff_seconds
 from podhooks.callbacks.secrecy import SHORTEST_SECRET, expand, hide, secrets_of, shown_url
 from podhooks.callbacks.templates import fields, fill
-from podhooks.context import Json, RunContext
+from podhooks.context import RunContext
 from podhooks.errors import ApiError, CallbackError, InputError, NotFound, Unreachable
+
+if TYPE_CHECKING:
+    from podhooks.context import Json
 
 GRANT = Grant("podhooks-save-logs", "get,list", "pods,pods/log")
 BAD_REQUEST = 400  # what the API says of a container that has no log (yet, or any more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from podhooks.callbacks import slack_blocks
@@ -12,8 +12,11 @@ from podhooks.callbacks.budget import Budget, backoff_seconds, timeout_seconds, 
 from podhooks.callbacks.delivery import TRIES, Message, send
 from podhooks.callbacks.secrecy import expand, hide, secrets_of, variable
 from podhooks.callbacks.templates import fields, fill, fill_all, fill_url
-from podhooks.context import Json, RunContext
+from podhooks.context import RunContext
 from podhooks.errors import CallbackError, InputError
+
+if TYPE_CHECKING:
+    from podhooks.context import Json
 
 SCHEMA = "podhooks.io/notification/v1"
 KEPT = ("hook", "callback", "attempt", "idempotency_key", "main_container", "owner", "flow_run_id", "earlier", "exit")

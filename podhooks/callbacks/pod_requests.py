@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from podhooks.callbacks.quantity import exact
-from podhooks.context import Json
+
+if TYPE_CHECKING:
+    from podhooks.context import Json
 
 Amounts = Mapping[str, Fraction]
 OF_PODS = ("cpu", "memory")  # and huge pages: what a pod's own `resources` may ask for all of its containers together

@@ -7,14 +7,18 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from fractions import Fraction
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from podhooks.callbacks.api import Api, Grant
 from podhooks.callbacks.budget import Budget
 from podhooks.callbacks.pod_requests import Amounts, add, fits, is_over, quantities, requested, subtract, total
 from podhooks.callbacks.quantity import as_number
-from podhooks.context import Json, RunContext, format_time
+from podhooks.context import RunContext, format_time
 from podhooks.errors import CallbackError, InputError
+
+if TYPE_CHECKING:
+    from podhooks.context import Json
 
 SCHEMA = "podhooks.io/resources/v1"
 QUOTA_INSTEAD = (

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from podhooks.callbacks.templates import fields
-from podhooks.context import Json, RunContext
+from podhooks.context import RunContext
+
+if TYPE_CHECKING:
+    from podhooks.context import Json
 
 HEADER_CHARACTERS = 150  # Slack refuses a message with one character more, the same below
 FIELD_CHARACTERS = 2000

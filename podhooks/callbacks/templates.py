@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from podhooks.context import Json, RunContext, format_time
+from podhooks.context import RunContext, format_time
 from podhooks.errors import InputError
+
+if TYPE_CHECKING:
+    from podhooks.context import Json
 
 FIELD = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
