@@ -14,6 +14,7 @@ from podhooks.errors import ManifestError
 from podhooks.inject import containers
 from podhooks.inject.case import Case
 from podhooks.inject.checks import check, finding, malformed
+from podhooks.inject.defaulted import same_but_for_defaults
 from podhooks.inject.edit import Edit, plain
 from podhooks.inject.removal import without_ours
 from podhooks.inject.report import (
@@ -110,10 +111,12 @@ def _injected(given: Pod, case: Case, report: Report, defaults: Mapping[str, str
         annotations=tuple(defaults),
     )
     target["metadata"]["annotations"][contract.STATUS] = status.to_text()
-    outcome = Outcome.INJECTED
-    if report.previous is not None:
-        outcome = Outcome.UNCHANGED if target == given else Outcome.UPDATED
-    return target, report.replace(outcome=outcome, added=tuple(edit.added), grace_seconds=grace)
+    report = report.replace(outcome=Outcome.INJECTED, added=tuple(edit.added), grace_seconds=grace)
+    if report.previous is None:
+        return target, report
+    if same_but_for_defaults(target, given):
+        return given, report.replace(outcome=Outcome.UNCHANGED)
+    return target, report.replace(outcome=Outcome.UPDATED)
 
 
 def _add_volumes(edit: Edit, case: Case) -> None:

@@ -96,6 +96,35 @@ def test_the_patch_gives_the_pod_that_inject_gives(pod: Any) -> None:
         assert "patch" not in response(request(expected))
 
 
+def with_defaults(pod: dict[str, Any]) -> dict[str, Any]:
+    """As an API server hands a pod that was injected before to the webhook."""
+    found = copy.deepcopy(pod)
+    for each in (*found["spec"]["initContainers"], *found["spec"]["containers"]):
+        each |= {"terminationMessagePath": "/dev/termination-log", "imagePullPolicy": "IfNotPresent"}
+        for variable in each["env"]:
+            variable.get("valueFrom", {}).get("fieldRef", {}).setdefault("apiVersion", "v1")
+    for volume in found["spec"]["volumes"]:
+        if "downwardAPI" in volume:
+            volume["downwardAPI"]["defaultMode"] = 420
+            for item in volume["downwardAPI"]["items"]:
+                item["fieldRef"]["apiVersion"] = "v1"
+        if "image" in volume:
+            volume["image"]["pullPolicy"] = "IfNotPresent"
+    return found
+
+
+def test_a_pod_that_was_injected_before_it_was_created_gets_no_patch() -> None:
+    pod = with_defaults(inject(POD)[0])
+    found = judge(request(pod), DEFAULTS)
+    assert found.outcome == "unchanged"
+    assert "patch" not in response(request(pod))
+    pod["metadata"]["annotations"][contract.ON_EXIT] = "app:other"
+    assert judge(request(pod), DEFAULTS).outcome == "updated"
+    other = with_defaults(inject(POD, InjectSettings(pull_policy="Never"))[0])
+    other["spec"]["volumes"][-1]["image"]["pullPolicy"] = "Never"
+    assert judge(request(other), DEFAULTS).outcome == "updated"
+
+
 def test_only_what_is_different_is_in_the_patch() -> None:
     operations = json.loads(base64.b64decode(response(request(POD))["patch"]))
     assert {each["op"] for each in operations} == {"add"}
