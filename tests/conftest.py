@@ -9,6 +9,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     e2e.addoption("--kubeconfig", default="", help="the cluster's; without it they are skipped")
     e2e.addoption("--image", default="python:3.12-slim", help="an image with a shell and python3, for main")
     e2e.addoption("--runtime-image", default="podhooks/podhooks:0.1.0", help="the image with our runtime")
+    e2e.addoption(
+        "--webhook-host", default="", help="this machine's address as the API server sees it, for the webhook"
+    )
     e2e.addoption("--pull-policy", default="IfNotPresent", help="imagePullPolicy of both")
 
 
