@@ -161,7 +161,7 @@ def set_deadline(cluster: Cluster, pod: str, job: str) -> None:
 
 def set_pod_deadline(cluster: Cluster, pod: str, job: str) -> None:
     """The smallest deadline there is, once it has passed: any change makes the kubelet look at the containers."""
-    time.sleep(1.1)
+    time.sleep(3.0)
     cluster.store.mutate("pods", "default", pod, lambda p: p["spec"].update(activeDeadlineSeconds=1), subresource="")
 
 
@@ -211,6 +211,8 @@ def job_of(name: str, scenario: Scenario) -> Json:
         container["volumeMounts"] = mounts
         if container["name"] == "on-exit":
             container["command"][-1] = shortened(container["command"][-1])
+        elif container["name"] == "on-start" and scenario.slow_kubelet:
+            container["command"][-1] = "sleep 1"  # it has to end when nothing else makes the kubelet look
     return {
         "metadata": {"name": name, "namespace": "default"},
         "spec": {"backoffLimit": 0, **scenario.job, "template": {"spec": spec}},
@@ -280,7 +282,7 @@ def local() -> dict[str, dict[str, list[State]]]:
     found: dict[str, dict[str, list[State]]] = {}
 
     def run(slow: bool) -> None:
-        relist = 10.0 if slow else 0.0
+        relist = 60.0 if slow else 0.0
         chosen = [name for name in names() if scenario_of(name).slow_kubelet == slow]
         settings: Json = {"backoff_seconds": 1.5, "job_backoff_seconds": 1.0, "missing_images": ["local/none:9"]}
         with Cluster(relist_seconds=relist, **settings) as cluster:
