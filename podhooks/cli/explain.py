@@ -1,7 +1,10 @@
 """Show, for each pod, what runs when and where, what a failure does, and how the time is shared out.
 
+Of a manifest's pods; or of an environment, which is a LocalEnvironment or its like in a Python module.
+
 examples:
   podhooks explain -f job.yaml
+  podhooks explain etl.flows:environment
   podhooks explain -f job.yaml --delivery copy
 """
 
@@ -17,14 +20,18 @@ from podhooks.cli.arguments import add_settings_arguments, settings_from
 from podhooks.cli.files import add_file_argument, read_streams
 from podhooks.cli.reports import Judged, annotated, finding_lines, judge
 from podhooks.cli.timeline import Line
+from podhooks.errors import InputError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("environment", nargs="?", metavar="MODULE:NAME", help="an environment instead of a manifest")
     add_file_argument(parser)
     add_settings_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.environment is not None:
+        return explain_environment(args.environment, args.filename)
     settings = settings_from(args)
     judged = judge(read_streams(args.filename), settings)
     errors = [each for one in judged for each in one.reports if each.report.errors]
@@ -35,6 +42,17 @@ def run(args: argparse.Namespace) -> int:
         return contract.EXIT_BAD_INPUT
     lines = [line for one in judged for line in _explained(one)]
     show(lines or [Line("nothing here has podhooks.io annotations that name a callback")])
+    return contract.EXIT_OK
+
+
+def explain_environment(name: str, files: list[str]) -> int:
+    if files:
+        raise InputError(f"{name} and -f {files[0]}: explain one of them at a time")
+    if ":" not in name:
+        raise InputError(f"{name[:60]!r}: files are given with -f, environments as MODULE:NAME")
+    from podhooks.cli import environment
+
+    show(list(environment.explain(environment.load(name), name)))
     return contract.EXIT_OK
 
 

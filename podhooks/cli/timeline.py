@@ -47,43 +47,43 @@ def _before(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
     names = [str(each.get("name")) for each in inits]
     others = [name for name in names if name not in contract.OUR_CONTAINERS]
     if contract.RUNTIME_CONTAINER in names:
-        yield _block("prepare", f"init container {contract.RUNTIME_CONTAINER} copies the runtime into the pod")
+        yield block("prepare", f"init container {contract.RUNTIME_CONTAINER} copies the runtime into the pod")
     if contract.ON_EXIT_CONTAINER in names:
         behind = names[names.index(contract.ON_EXIT_CONTAINER) - 1] if names[0] in others else ""
         place = f" (behind {behind})" if behind else ""
-        yield _block("prepare", f"sidecar {contract.ON_EXIT_CONTAINER} starts{place} and waits for main's end")
+        yield block("prepare", f"sidecar {contract.ON_EXIT_CONTAINER} starts{place} and waits for main's end")
     if others:
-        yield _block("", f"your init containers: {', '.join(others)}")
+        yield block("", f"your init containers: {', '.join(others)}")
     image = next((each.get("image") for each in inits if each.get("name") == contract.ON_START_CONTAINER), "")
-    yield _block("on_start", f"init container {contract.ON_START_CONTAINER}{_in(image)}")
+    yield block("on_start", f"init container {contract.ON_START_CONTAINER}{_in(image)}")
     if plan.on_exit:
-        yield _block("", "first checks that every on_exit callback can be found: if not, main never starts")
-    yield from _callbacks(plan.on_start, "main never starts" + (", on_exit runs" if plan.on_exit else ""))
+        yield block("", "first checks that every on_exit callback can be found: if not, main never starts")
+    yield from callback_lines(plan.on_start, "main never starts" + (", on_exit runs" if plan.on_exit else ""))
 
 
 def _main(spec: Mapping[str, Json], main: str) -> Iterator[Line]:
-    yield _block("main", f"{main} runs; {contract.SHARED_DIR} is one directory for on_start, main and on_exit")
+    yield block("main", f"{main} runs; {contract.SHARED_DIR} is one directory for on_start, main and on_exit")
     policy = spec.get("restartPolicy", "Always")
     if policy == "OnFailure":
-        yield _block("", "a failure isn't its end: the kubelet runs it again (OnFailure), on_exit runs after the last")
+        yield block("", "a failure isn't its end: the kubelet runs it again (OnFailure), on_exit runs after the last")
     elif policy == "Always":
-        yield _block("", "it is restarted whenever it ends (Always): its end is the pod's deletion or eviction")
+        yield block("", "it is restarted whenever it ends (Always): its end is the pod's deletion or eviction")
 
 
 def _after(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
     if not plan.on_exit:
-        yield _block("on_exit", "nothing: no callback is named")
+        yield block("on_exit", "nothing: no callback is named")
         return
     kind = "sidecar" if plan.mode is Mode.NATIVE else "container"
     images = [*mappings(spec.get("initContainers")), *mappings(spec.get("containers"))]
     image = next((each.get("image") for each in images if each.get("name") == contract.ON_EXIT_CONTAINER), "")
-    yield _block("on_exit", f"{kind} {contract.ON_EXIT_CONTAINER}{_in(image)}")
-    yield from _callbacks(plan.on_exit, "the pod fails too")
+    yield block("on_exit", f"{kind} {contract.ON_EXIT_CONTAINER}{_in(image)}")
+    yield from callback_lines(plan.on_exit, "the pod fails too")
 
 
-def _callbacks(callbacks: Sequence[Callback], on_fail: str) -> Iterator[Line]:
+def callback_lines(callbacks: Sequence[Callback], on_fail: str) -> Iterator[Line]:
     if not callbacks:
-        yield _block("", "no callback of yours")
+        yield block("", "no callback of yours")
     for number, each in enumerate(callbacks, 1):
         limits = f"at most {format_duration(each.timeout_seconds)}{_retries(each.retries)}"
         when = "" if each.when is None else f", only when {', '.join(_sorted(each.when))}"
@@ -91,21 +91,21 @@ def _callbacks(callbacks: Sequence[Callback], on_fail: str) -> Iterator[Line]:
         passed = "recorded in the log and the pod's status" + ("" if last else ", the next one runs")
         effect = on_fail + ("" if last else ", the rest is skipped") if each.policy is Policy.FAIL else passed
         yield Line(f"{'':{LABEL}}{number}. {each.key}", STEP)
-        yield _block("", f"   {limits}{when}", MUTED)
-        yield _block("", f"   if it fails: {effect}", MUTED)
+        yield block("", f"   {limits}{when}", MUTED)
+        yield block("", f"   if it fails: {effect}", MUTED)
 
 
 def _time(each: ObjectReport, plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
     total = int(spec.get("terminationGracePeriodSeconds", contract.DEFAULT_GRACE_SECONDS))
     if each.report.grace_seconds is None:
-        yield _block("time", f"grace period {format_duration(total)}, as it is: nothing needs a reserve")
+        yield block("time", f"grace period {format_duration(total)}, as it is: nothing needs a reserve")
         return
     before, after = each.report.grace_seconds
     own = f"{contract.DEFAULT_GRACE_SECONDS}s (default)" if before is None else f"{format_duration(before)} of yours"
     reserve = f"{format_duration(plan.reserve_seconds)} reserve for on_exit"
-    yield _block("time", f"grace period {format_duration(after)} = {own} for main + {reserve}")
+    yield block("time", f"grace period {format_duration(after)} = {own} for main + {reserve}")
     needed = sum(callback.timeout_seconds for callback in plan.on_exit)
-    yield _block("", f"on_exit takes at most {format_duration(needed)} without retries; retries use what is left")
+    yield block("", f"on_exit takes at most {format_duration(needed)} without retries; retries use what is left")
 
 
 def _ends(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
@@ -136,7 +136,7 @@ def _ends(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
         yield Line(f"  {what:<16} {result.value:<17} {when}{which}")
 
 
-def _block(label: str, text: str, style: str = "") -> Line:
+def block(label: str, text: str, style: str = "") -> Line:
     return Line(f"  {label:<{LABEL - 2}}{text}", style)
 
 

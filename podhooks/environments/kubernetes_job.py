@@ -168,6 +168,20 @@ class KubernetesJobEnvironment(Environment):
             _unpack(luggage.directory, pieces)
         return Trip(written, self._injected(written), secret, planned)
 
+    def draft(self, planned: Planned) -> Object:
+        """The Job as far as it is known before there is a flow and a cluster."""
+        name = str(self._spec.get("metadata", {}).get("name") or "flow")
+        wanted = Wanted(
+            name=name,
+            namespace=self.namespace or "default",
+            call=Call("flow"),
+            python=planned.plan.python,
+            image=self.image or (None if self.job_spec_file else "(image not given)"),
+            labels=label_mapping(self.labels),
+            annotations=planned.annotations,
+        )
+        return manifest.filled(self._spec, wanted)
+
     def _namespace(self, backend: Backend) -> str:
         own = self._spec.get("metadata", {}).get("namespace")
         return str(self.namespace or own or backend.namespace)
