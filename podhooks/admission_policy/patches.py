@@ -5,8 +5,8 @@ from __future__ import annotations
 from podhooks import __version__, contract
 from podhooks.admission_policy.cel import Cel, add, bracketed, indented, literal, optional, quoted, text_map
 from podhooks.admission_policy.inherited import CONTAINER, inherited, mounts, security
+from podhooks.admission_policy.predicates import is_main, is_shared_env, is_shared_mount
 from podhooks.admission_policy.settings import PolicySettings
-from podhooks.admission_policy.variables import is_main, is_shared_env, is_shared_mount
 from podhooks.inject import containers
 from podhooks.inject.case import Case
 from podhooks.inject.settings import Delivery
@@ -23,11 +23,19 @@ OUTER = {
 """Variables of our containers whose values are the pod's."""
 
 
+def refusal() -> Cel:
+    """No patch; for a pod that can't be given callbacks an error that says why: CEL names the key that it can't find.
+
+    Its own mutation, because the API server repeats the whole expression before the error, and Events are cut short.
+    """
+    return Cel('variables.problem == "" ? [] : [{"": JSONPatch{}}[variables.problem]]')
+
+
 def patch(settings: PolicySettings) -> Cel:
-    """The patch; for a pod that can't be given callbacks an error that says why: CEL names the key it can't find."""
+    """Nothing after a refusal: with failurePolicy Ignore the API server goes on to this."""
     parts = (*_volumes(settings), *_our_containers(settings), _mains(), _grace(), _status())
     whole = "\n+ ".join(parts)
-    return Cel(f'variables.problem != "" ? [{{"": JSONPatch{{}}}}[variables.problem]] :\n{whole}')
+    return Cel(f'variables.problem != "" ? [] :\n{whole}')
 
 
 def _case(settings: PolicySettings) -> Case:

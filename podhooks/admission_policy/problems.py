@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from podhooks import contract
 from podhooks.admission_policy import quantities
 from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quoted
+from podhooks.admission_policy.predicates import is_shared_env, is_shared_mount
 from podhooks.admission_policy.reserve import is_duration
 from podhooks.inject import containers
 from podhooks.inject.checks import MIRROR_ANNOTATION, OUR_ROOT
@@ -31,10 +32,11 @@ SHAPING = (
 
 
 def problem() -> Cel:
-    return first_match(((f"({condition})", quoted(text)) for condition, text in _problems()), '""')
+    return first_match(((f"({condition})", quoted(text)) for condition, text in reasons()), '""')
 
 
-def _problems() -> Iterator[tuple[str, str]]:
+def reasons() -> Iterator[tuple[str, str]]:
+    """Conditions, and the sentences for people; docs/admission-policy.md has a table of them."""
     yield from _kind_of_pod()
     yield from _annotations()
     yield from _names_taken()
@@ -79,8 +81,6 @@ def _names_taken() -> Iterator[tuple[str, str]]:
 
 
 def _main_fields_taken() -> Iterator[tuple[str, str]]:
-    from podhooks.admission_policy.variables import is_shared_env, is_shared_mount
-
     below = f"m.mountPath.matches({pattern(f'^{OUR_ROOT}(/|$)')})"
     mounts = f"c.?volumeMounts.orValue([]).exists(m, {below} && !{is_shared_mount('m')})"
     yield f"variables.mains.exists(c, {mounts})", f"main mounts something below {OUR_ROOT}: mount it elsewhere"

@@ -14,8 +14,7 @@ from podhooks.plan_text import YAML_BEGINS
 
 _NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 DURATION = f"^({_NUMBER}h)?({_NUMBER}m)?({_NUMBER}s)?({_NUMBER}ms)?$"
-_PART = r"""[^\s,:{}\[\]"']"""
-NAME = f"{_PART}:{_PART}"
+NAME = r"""[^\s,:{}\[\]"']:[^\s,:{}\[\]"'/0-9]"""  # the middle of one: no key's colon, no address, no port
 TIMEOUT = r"""timeout["']?\s*:\s*["']?[0-9][0-9.hms]*"""
 OBSCURE = r"\\|([-:,\[{?]|^)\s*[&*!]"  # escapes, anchors, aliases, tags: a name or a timeout may hide behind them
 OUTSIDE = "with|exec|#"  # with any of these in the text, a timeout in it may be none of a callback's

@@ -6,7 +6,8 @@ The API server evaluates a variable when it is first used, and once.
 from __future__ import annotations
 
 from podhooks import contract
-from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quoted
+from podhooks.admission_policy.cel import first_match, listed, pattern, quoted
+from podhooks.admission_policy.predicates import is_main, is_shared_env, is_shared_mount
 from podhooks.admission_policy.problems import problem
 from podhooks.admission_policy.quantities import resource_variables
 from podhooks.admission_policy.reserve import reserve_variables
@@ -95,17 +96,3 @@ def _status_variables() -> Variables:
             f"+ (c.?env.orValue([]).exists(e, {is_shared_env('e')}) ? [c.name + '.env'] : [])).flatten()"
         ),
     }
-
-
-def is_main(name: str) -> Cel:
-    return Cel(f"(variables.mainLabel == {quoted(contract.ALL_CONTAINERS)} || variables.mainLabel == {name}.name)")
-
-
-def is_shared_mount(name: str) -> Cel:
-    mount = containers.SHARED_MOUNT
-    return Cel(f"({name}.name == {quoted(mount['name'])} && {name}.mountPath == {quoted(mount['mountPath'])})")
-
-
-def is_shared_env(name: str) -> Cel:
-    env = containers.SHARED_ENV
-    return Cel(f"({name}.name == {quoted(env['name'])} && {name}.?value.orValue('') == {quoted(env['value'])})")

@@ -1,12 +1,13 @@
 """Print a MutatingAdmissionPolicy and its binding: the API server (1.36) injects by itself, with no server of ours.
 
 Pods get what `podhooks inject` gives them. What this door can't do, because CEL reads no YAML:
-  - tell users about mistakes while they apply. A pod whose annotations can't be read is admitted as it is, or
-    refused with --failure-policy Fail; everything else on-start finds in the pod, before main starts
+  - tell users about mistakes while they apply: `podhooks validate` does that beforehand. A pod whose shape the
+    annotations don't tell is admitted as it is, or refused with --failure-policy Fail; all other mistakes on-start
+    finds in the pod, before main starts
   - read the annotation `resources` unless it is plain JSON
-  - add up the timeouts of callbacks that are written as mappings: without the annotation `reserve`, 300 seconds are
-    reserved for such a list
-`podhooks validate` tells all of it beforehand. docs/admission-policy.md says more.
+  - tell every timeout in a list of mappings: it may reserve more than needed, never less; the annotation `reserve`
+    settles it
+docs/admission-policy.md says more.
 
 examples:
   podhooks render admission-policy | kubectl apply -f -

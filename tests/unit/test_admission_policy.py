@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from podhooks import __version__, contract
-from podhooks.admission_policy import PolicySettings, binding, policy, quantities, reserve
+from podhooks.admission_policy import PolicySettings, binding, policy, problems, quantities, reserve
 from podhooks.admission_policy.cel import Cel, first_match, literal, pattern
 from podhooks.admission_policy.inherited import MOUNT_FIELDS, SECURITY_FIELDS
 from podhooks.cli import main
@@ -90,7 +90,7 @@ def test_the_namespace_label(opt_in: bool, operator: str, value: str) -> None:
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_no_patch_has_a_list_of_objects_for_a_value(delivery: Delivery) -> None:
     """That makes the API server panic, whatever failurePolicy says."""
-    (mutation,) = policy(settings(delivery))["spec"]["mutations"]
+    _, mutation = policy(settings(delivery))["spec"]["mutations"]
     text = mutation["jsonPatch"]["expression"]
     assert text.count("value: []") == 2  # the search below would find those that aren't empty
     assert not re.search(r"value: (has\([^)]*\) \? [^:]* : )?(dyn\()?\[\s*Object", text)
@@ -237,6 +237,12 @@ def test_the_help_says_what_this_door_cannot_do(said: str, capsys: pytest.Captur
         main(["render", "admission-policy", "--help"])
     assert left.value.code == 0
     assert said in capsys.readouterr().out
+
+
+def test_every_reason_is_on_the_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "admission-policy.md").read_text().replace("`", "")
+    missing = [text for _, text in problems.reasons() if text.partition(": ")[0] not in page]
+    assert missing == []
 
 
 def test_literals() -> None:
