@@ -172,7 +172,7 @@ def _came_first(pod: Mapping[str, Json], own: ExitInfo, cause: Cause) -> bool:
 
 
 def _start_failed(init: Container, end: Mapping[str, Json], main: Container) -> ExitInfo:
-    said = text(end.get("message")).strip()
+    said = _said(text(end.get("message")).strip())
     what = f"init container {init.name!r} ended with exit code {whole(end.get('exitCode'))}"
     return ExitInfo(
         Result.START_FAILED,
@@ -181,6 +181,20 @@ def _start_failed(init: Container, end: Mapping[str, Json], main: Container) -> 
         finished_at=parse_time(end.get("finishedAt")),
         container=main.name,
     )
+
+
+def _said(message: str) -> str:
+    """A termination message for people. Ours is a record of callbacks: what failed in it is what there is to say."""
+    if not message.startswith("{"):
+        return message
+    import json
+
+    try:
+        callbacks = json.loads(message.splitlines()[0])["callbacks"]
+        bad = [each for each in callbacks if each["status"] not in ("succeeded", "skipped")]
+        return "; ".join(f"{each['name']} {each['status']}: {each['message']}" for each in bad)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return message
 
 
 def _ended_by(cause: Cause, main: Container, *, over: bool) -> ExitInfo | None:

@@ -234,6 +234,24 @@ class TestRestarts:
         assert exit_info(pod) is None
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("no disk", ": no disk"),
+        ("", ""),
+        ('{"podhooks": 1, "callbacks": [{"name": "a:b", "status": "failed", "message": "no"}]}', ": a:b failed: no"),
+        ('{"callbacks": [{"name": "a:b", "status": "succeeded", "message": ""}]}', ""),
+        ('{"mine": 1}', ': {"mine": 1}'),
+        ("{broken", ": {broken"),
+        ('{"callbacks": 3}', ': {"callbacks": 3}'),
+    ],
+)
+def test_why_a_start_failed_is_said_in_words(message: str, shown: str) -> None:
+    pod = the_last_alive("native-start-failed")
+    pod["status"]["initContainerStatuses"][1]["state"]["terminated"]["message"] = message
+    assert judge(pod).message == f"init container 'on-start' ended with exit code 7{shown}"
+
+
 def ended_pod(code: int, reason: str = "Error") -> Pod:
     end = {
         "exitCode": code,
