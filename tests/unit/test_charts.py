@@ -12,12 +12,16 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+from podhooks_operator.settings import CertificateSource, Settings, read_settings
 
 from podhooks import __version__, contract
+from podhooks.admission_policy import PolicySettings, binding, policy
 from podhooks.cli.stream import parse
-from podhooks.inject import Outcome, inject
+from podhooks.inject import Delivery, InjectSettings, Outcome, inject
 from podhooks.plan import parse_duration
 from podhooks.plan_text import read_entries
+from podhooks.render.rbac import OperatorNames, operator_rbac
+from podhooks.render.webhook import WebhookOptions, webhook_configuration
 from tests.doors.cases import DoorCase, door_cases
 from tests.helm import CHARTS, HelmError, Object, helm, rendered, template
 from tests.pod_security import violations
@@ -337,6 +341,202 @@ def test_flow_jobs_test_pod_finds_what_does_not_resolve(tmp_path: Path) -> None:
 def test_wrong_values_are_refused_by_name(values: dict[str, Any], said: str) -> None:
     with pytest.raises(HelmError, match=said):
         template("flow-job", values)
+
+
+# ---- the operator
+
+
+OPERATOR: dict[str, Any] = {
+    "image": {"repository": "registry.example.com/podhooks", "tag": "1", "pullPolicy": "Always"},
+    "imagePullSecrets": [{"name": "registry"}],
+    "runtime": {"image": "registry.example.com/runtime:1", "delivery": "copy", "pullPolicy": "IfNotPresent"},
+    "optIn": True,
+    "kubernetes": "1.33",
+    "annotations": {contract.ON_EXIT_TIMEOUT: "1m", contract.PYTHON: "/venv/bin/python"},
+    "webhook": {
+        "failurePolicy": "Fail",
+        "timeoutSeconds": 9,
+        "failOnInvalid": True,
+        "certificates": {"source": "cert-manager", "checkInterval": "5s"},
+    },
+    "policy": {"failurePolicy": "Fail"},
+    "replicas": 3,
+    "serviceAccount": {"create": True, "name": "injector", "annotations": {"a": "b"}},
+    "podDisruptionBudget": {"enabled": True, "minAvailable": None, "maxUnavailable": "50%"},
+    "networkPolicy": {
+        "enabled": True,
+        "webhookFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
+        "metricsFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}],
+    },
+    "serviceMonitor": {"enabled": True, "interval": "10s", "labels": {"release": "prometheus"}},
+    "priorityClassName": "system-cluster-critical",
+    "podLabels": {"team": "platform"},
+    "podAnnotations": {"note": "yes"},
+    "nodeSelector": {"disk": "ssd"},
+    "tolerations": [{"operator": "Exists"}],
+    "affinity": {"nodeAffinity": {}},
+    "extraArgs": ["--drain", "2s"],
+    "fullnameOverride": "hooks",
+}
+SELF_MADE = {
+    **OPERATOR,
+    "webhook": {
+        "certificates": {
+            "source": "self-made",
+            "authorityLifetime": "100d",
+            "certificateLifetime": "10d",
+            "publishDelay": "2m",
+        }
+    },
+}
+NOT_KUBERNETES = ("cert-manager.io/v1", "monitoring.coreos.com/v1")  # resource definitions of others
+
+
+def operator(values: dict[str, Any], namespace: str = "system") -> list[Object]:
+    return rendered("podhooks", values, "--namespace", namespace, name="podhooks")
+
+
+@pytest.mark.parametrize("injector", ["webhook", "policy", "none"])
+@pytest.mark.parametrize("values", [{}, OPERATOR, SELF_MADE], ids=["defaults", "everything", "self-made"])
+def test_the_operators_chart_is_what_the_api_accepts(values: dict[str, Any], injector: str) -> None:
+    objects = operator({**values, "injector": injector})
+    for each in objects:
+        if each["apiVersion"] not in NOT_KUBERNETES:
+            kubernetes_validate.validate(each, "1.36", strict=True)
+    names = [(each["kind"], each["metadata"]["name"]) for each in objects]
+    assert len(names) == len(set(names))
+    assert bool(objects) is (injector != "none")
+    assert not [each for each in objects if each["kind"] == "Secret" and each.get("data")]
+
+
+def flags(objects: list[Object]) -> Settings:
+    (container,) = of_kind(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return read_settings(container["args"], {})
+
+
+def test_the_operator_takes_every_flag_that_the_chart_gives_it() -> None:
+    release: dict[str, Any] = {"service": "hooks", "webhook_configuration": "hooks"}
+    runtime: dict[str, Any] = {
+        "image": "registry.example.com/runtime:1",
+        "delivery": Delivery.COPY,
+        "pull_policy": "IfNotPresent",
+        "kubernetes": "1.33",
+        "annotation": OPERATOR["annotations"],
+        "drain": 2.0,
+    }
+    files: dict[str, Any] = {"certificates": CertificateSource.FILES, "check_interval": 5.0, "fail_on_invalid": True}
+    assert flags(operator(OPERATOR)) == Settings(**release, **runtime, **files)
+    lives: dict[str, Any] = {
+        "authority_lifetime": 100 * 86400.0,
+        "certificate_lifetime": 10 * 86400.0,
+        "publish_delay": 120.0,
+    }
+    names: dict[str, Any] = {"secret": "hooks-webhook-certificates", "lease": "hooks-webhook"}
+    assert flags(operator(SELF_MADE)) == Settings(**release, **runtime, **lives, **names)
+    assert flags(operator({})) == Settings(service="podhooks", webhook_configuration="podhooks")
+
+
+def test_the_operators_deployment_holds_what_its_flags_name() -> None:
+    objects = operator({})
+    assert of_kind(objects, "Secret")["metadata"]["name"] == flags(objects).secret
+    assert of_kind(objects, "Lease")["metadata"]["name"] == flags(objects).lease
+    assert of_kind(objects, "Service")["metadata"]["name"] == flags(objects).service
+    pod = of_kind(objects, "Deployment")["spec"]["template"]["spec"]
+    ports = {each["name"]: each["containerPort"] for each in pod["containers"][0]["ports"]}
+    assert ports == {"webhook": Settings.port, "health": Settings.health_port}
+    assert pod["terminationGracePeriodSeconds"] > Settings.drain + Settings.shutdown_timeout
+    assert violations(pod) == []
+    assert violations(of_kind(objects, "Pod")["spec"]) == []
+
+
+@pytest.mark.parametrize(("values", "self_made"), [(SELF_MADE, True), (OPERATOR, False)])
+def test_the_operators_rights_and_webhook_are_those_of_the_renderers(values: dict[str, Any], self_made: bool) -> None:
+    objects = operator(values)
+    names = OperatorNames(
+        namespace="system",
+        service_account="injector",
+        role="hooks",
+        configuration="hooks",
+        secret="hooks-webhook-certificates",
+        lease="hooks-webhook",
+    )
+    for each in operator_rbac(names, self_made=self_made):
+        made = of_kind(objects, each["kind"])
+        assert without_labels(made).get("rules") == each.get("rules")
+        assert made.get("subjects") == each.get("subjects")
+        assert made["metadata"]["name"] == each["metadata"]["name"]
+    assert ("Role" in {each["kind"] for each in objects}) is self_made
+    options = WebhookOptions(
+        name="hooks",
+        namespace="system",
+        service="hooks",
+        certificate="" if self_made else "system/hooks-webhook",
+        failure_policy="Ignore" if self_made else "Fail",
+        timeout_seconds=5 if self_made else 9,
+        opt_in=True,
+    )
+    assert without_labels(of_kind(objects, "MutatingWebhookConfiguration")) == webhook_configuration(options)
+
+
+@pytest.mark.parametrize("delivery", list(Delivery))
+@pytest.mark.parametrize("pull_policy", ["", "Never"])
+def test_the_policy_is_that_of_the_renderer(delivery: Delivery, pull_policy: str) -> None:
+    runtime: dict[str, Any] = {
+        "image": "registry.example.com/runtime:1",
+        "delivery": delivery.value,
+        "pullPolicy": pull_policy,
+    }
+    objects = operator({**OPERATOR, "injector": "policy", "runtime": runtime})
+    inject = InjectSettings(image=runtime["image"], delivery=delivery, pull_policy=pull_policy or None)
+    settings = PolicySettings(inject, name="hooks", namespace="system", opt_in=True, failure_policy="Fail")
+    assert [without_labels(each) for each in objects] == [policy(settings), binding(settings)]
+
+
+def without_labels(obj: Object) -> Object:
+    return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "labels"}}
+
+
+def test_the_service_monitor_and_the_network_policy_use_ports_that_are_there() -> None:
+    objects = operator(OPERATOR)
+    ports = {each["name"] for each in of_kind(objects, "Service")["spec"]["ports"]}
+    assert {each["port"] for each in of_kind(objects, "ServiceMonitor")["spec"]["endpoints"]} <= ports
+    allowed = [each["port"] for rule in of_kind(objects, "NetworkPolicy")["spec"]["ingress"] for each in rule["ports"]]
+    assert set(allowed) == {"webhook", "health"}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"injector": "webhok"}, "injector"),
+        ({"webhook": {"certificates": {"source": "magic"}}}, "source"),
+        ({"webhook": {"timeoutSeconds": 60}}, "timeoutSeconds"),
+        ({"annotations": {"on-exit": "a:b"}}, "annotations|on-exit"),
+        ({"image": "podhooks:1"}, "image"),
+        ({"runtime": {"image": 'a"b'}}, "image"),
+        ({"replicas": 0}, "replicas"),
+    ],
+)
+def test_wrong_values_of_the_operators_chart_are_refused_by_name(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(HelmError, match=said):
+        template("podhooks", values)
+
+
+@pytest.mark.parametrize("injector", ["webhook", "policy", "none"])
+def test_notes_tell_the_next_step_by_its_right_name(injector: str) -> None:
+    said = notes("podhooks", {"injector": injector, "fullnameOverride": "hooks"})
+    assert {"webhook": "deployment/hooks", "policy": "The policy hooks", "none": "podhooks inject -f"}[injector] in said
+
+
+def test_notes_of_flow_job_name_its_job() -> None:
+    assert "logs -f job/demo-flow-job-1 --all-containers" in notes("flow-job", {"onExit": ["a:b"]})
+    assert "--from=cronjob/demo-flow-job\n" in notes("flow-job", {"schedule": "@daily", "onExit": ["a:b"]})
+    assert "There are none yet" in notes("flow-job", {})
+
+
+def notes(chart: str, values: dict[str, Any]) -> str:
+    """What Helm would tell after an installation, without one."""
+    said = helm("install", "demo", CHARTS / chart, "-f", "-", "--dry-run=client", stdin=json.dumps(values))
+    return said.partition("NOTES:\n")[2]
 
 
 # ---- all of them
