@@ -54,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         order = self.server.orders.pop(0) if self.server.orders else answer(200)
         order(self)
 
-    do_POST = do_PUT = do_GET = _any
+    do_POST = do_PUT = do_GET = _any  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         pass
