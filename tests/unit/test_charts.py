@@ -489,7 +489,14 @@ def test_the_policy_is_that_of_the_renderer(delivery: Delivery, pull_policy: str
     objects = operator({**OPERATOR, "injector": "policy", "runtime": runtime})
     inject = InjectSettings(image=runtime["image"], delivery=delivery, pull_policy=pull_policy or None)
     settings = PolicySettings(inject, name="hooks", namespace="system", opt_in=True, failure_policy="Fail")
-    assert [without_labels(each) for each in objects] == [policy(settings), binding(settings)]
+    assert [without_blanks(without_labels(each)) for each in objects] == [
+        without_blanks(each) for each in (policy(settings), binding(settings))
+    ]
+
+
+def without_blanks(obj: Object) -> str:
+    """Lines of CEL are broken where they get long, which a name's placeholder isn't."""
+    return re.sub(r"\\n|\s", "", json.dumps(obj, sort_keys=True))
 
 
 def without_labels(obj: Object) -> Object:
