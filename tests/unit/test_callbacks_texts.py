@@ -86,7 +86,7 @@ def test_within_hands_on_results_and_errors() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, "", "soon", None, True, [], float("inf")])
 def test_a_timeout_that_is_none_is_refused(value: object) -> None:
-    with pytest.raises(InputError, match="timeout: .* is no duration"):
+    with pytest.raises(InputError, match=r"timeout: .* is no duration"):
         timeout_seconds(value)
 
 
