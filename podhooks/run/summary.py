@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from podhooks import contract
-from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, Result, Status
+from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, Status
 from podhooks.inject.shapes import Json
 from podhooks.plan import Callback, Mode, Plan, parse
 from podhooks.podobject import Container, mapping, text
@@ -58,19 +58,10 @@ def summarize(pod: Mapping[str, Json], *, gone: bool = False) -> PodSummary:
         name=name_of(pod),
         namespace=text(metadata.get("namespace")),
         node=text(mapping(pod.get("spec")).get("nodeName")),
-        end=_readable(exit_info(pod, gone=gone), records.get(Hook.ON_START)),
+        end=exit_info(pod, gone=gone),
         told=on_exit.exit_info if on_exit else None,
         callbacks=tuple(lines),
     )
-
-
-def _readable(end: ExitInfo | None, on_start: RecordData | None) -> ExitInfo | None:
-    """A start that failed is told by on-start's termination message: here in words, not as the record that it is."""
-    if end is None or end.result is not Result.START_FAILED or on_start is None:
-        return end
-    bad = [each for each in on_start.outcomes if each.status not in (Status.SUCCEEDED, Status.SKIPPED)]
-    words = f"on_start callback {bad[0].name} {bad[0].status.value}: {bad[0].message}" if bad else ""
-    return end.replace(message=words)
 
 
 def _texts(value: Json) -> dict[str, str]:

@@ -105,7 +105,7 @@ def test_a_start_that_failed_is_told_in_words_and_not_as_a_record() -> None:
     failed["status"]["containerStatuses"] = [{"name": "work", "state": {"waiting": {"reason": "PodInitializing"}}}]
     main = next(line for line in lines(summarize(failed)) if line.startswith("  main"))
     assert "StartFailed" in main
-    assert main.endswith("on_start callback a:prepare failed: OSError: no route")
+    assert main.endswith("ended with exit code 1: a:prepare failed: OSError: no route")
 
 
 def test_what_on_exit_was_told_is_said_where_it_differs_from_what_is_known_now() -> None:
