@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from podhooks import contract
 from podhooks.admission_policy.cel import listed, quoted
-from podhooks.admission_policy.patches import patch, refusal
+from podhooks.admission_policy.patches import patch
 from podhooks.admission_policy.settings import PolicySettings
 from podhooks.admission_policy.variables import variables
 from podhooks.inject.shapes import Json
@@ -28,7 +28,7 @@ def policy(settings: PolicySettings) -> Object:
             "matchConstraints": {"namespaceSelector": _not_ours(settings), "resourceRules": [_created_pods()]},
             "matchConditions": _match_conditions(),
             "variables": [{"name": name, "expression": text} for name, text in variables(settings).items()],
-            "mutations": [_json_patch(refusal()), _json_patch(patch(settings))],
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": str(patch(settings))}}],
         },
     }
 
@@ -44,10 +44,6 @@ def binding(settings: PolicySettings) -> Object:
             "matchResources": {"namespaceSelector": {"matchExpressions": [_by_label(settings)]}},
         },
     }
-
-
-def _json_patch(expression: str) -> Object:
-    return {"patchType": "JSONPatch", "jsonPatch": {"expression": str(expression)}}
 
 
 def _not_ours(settings: PolicySettings) -> Object:

@@ -23,19 +23,15 @@ OUTER = {
 """Variables of our containers whose values are the pod's."""
 
 
-def refusal() -> Cel:
-    """No patch; for a pod that can't be given callbacks an error that says why: CEL names the key that it can't find.
-
-    Its own mutation, because the API server repeats the whole expression before the error, and Events are cut short.
-    """
-    return Cel('variables.problem == "" ? [] : [{"": JSONPatch{}}[variables.problem]]')
-
-
 def patch(settings: PolicySettings) -> Cel:
-    """Nothing after a refusal: with failurePolicy Ignore the API server goes on to this."""
+    """The patch; for a pod that can't be given callbacks one that fails and says why.
+
+    It takes out what isn't there, named by the reason: the API server repeats the path. After an error in CEL it would
+    repeat the whole expression first, and Events are cut short.
+    """
     parts = (*_volumes(settings), *_our_containers(settings), _mains(), _grace(), _status())
-    whole = "\n+ ".join(parts)
-    return Cel(f'variables.problem != "" ? [] :\n{whole}')
+    failing = 'JSONPatch{op: "remove", path: "/" + jsonpatch.escapeKey(variables.problem)}'
+    return Cel(f'variables.problem != "" ? [{failing}] :\n' + "\n+ ".join(parts))
 
 
 def _case(settings: PolicySettings) -> Case:

@@ -90,7 +90,7 @@ def test_the_namespace_label(opt_in: bool, operator: str, value: str) -> None:
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_no_patch_has_a_list_of_objects_for_a_value(delivery: Delivery) -> None:
     """That makes the API server panic, whatever failurePolicy says."""
-    _, mutation = policy(settings(delivery))["spec"]["mutations"]
+    (mutation,) = policy(settings(delivery))["spec"]["mutations"]
     text = mutation["jsonPatch"]["expression"]
     assert text.count("value: []") == 2  # the search below would find those that aren't empty
     assert not re.search(r"value: (has\([^)]*\) \? [^:]* : )?(dyn\()?\[\s*Object", text)
