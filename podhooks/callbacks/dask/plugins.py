@@ -29,12 +29,9 @@ async def register(client: Client, plugin: object, name: str) -> int:
 
 
 def _refused(name: str, error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return (
-            f"the workers have no module {error.name!r}, which {name} needs: put it into their image, "
-            "or name it by its file, /path/file.py:name, and it travels"
-        )
-    return f"a worker can't use {name}: {one_line(error)}"
+    """An error of unpickling arrives as a bare Exception: mostly the workers lack the module."""
+    hint = ". Workers must be able to import it: put it into their image, or name it by its file, which then travels"
+    return f"a worker can't use {name}: {one_line(error)}{hint if type(error) in (Exception, ImportError) else ''}"
 
 
 def made(plugin: str, arguments: Mapping[str, Any]) -> object:
@@ -43,8 +40,9 @@ def made(plugin: str, arguments: Mapping[str, Any]) -> object:
     from distributed import WorkerPlugin
 
     make = _loaded(plugin, "plugin")
-    _check_arguments(make, arguments, plugin)
-    found: object = make(**arguments)
+    given = _checked(arguments)
+    _check_arguments(make, given, plugin)
+    found: object = make(**given)
     if isinstance(found, WorkerPlugin):
         return found
     what = f"makes a {type(found).__name__}, which is no distributed.WorkerPlugin"
@@ -56,8 +54,9 @@ def calling(setup: str, arguments: Mapping[str, Any]) -> object:
     check_installed()
     function = _loaded(setup, "setup")
     takes_worker = any(each.name == "dask_worker" for each in resolve.parameters(function) or ())
-    _check_arguments(function, {**arguments, "dask_worker": None} if takes_worker else arguments, setup)
-    return _called_at_setup(function, dict(arguments), takes_worker)
+    given = _checked(arguments)
+    _check_arguments(function, {**given, "dask_worker": None} if takes_worker else given, setup)
+    return _called_at_setup(function, given, takes_worker)
 
 
 def _loaded(name: object, where: str) -> Callable[..., object]:
@@ -79,16 +78,17 @@ def _let_travel(found: object) -> None:
     cloudpickle.register_pickle_by_value(sys.modules[str(getattr(found, "__module__", ""))])
 
 
-def _check_arguments(function: Callable[..., object], arguments: object, name: str) -> None:
-    if not isinstance(arguments, Mapping):
-        raise InputError(
-            f"arguments: {shown(arguments)} is no mapping: write the names of parameters with their values"
-        )
+def _check_arguments(function: Callable[..., object], arguments: Mapping[str, Any], name: str) -> None:
     try:
-        resolve.bind(function, arguments, None)
+        resolve.complain_about_arguments(resolve.parameters(function) or (), arguments, None)
     except CallbackNotFound as error:
-        why = str(error).replace("`with`", "`arguments`")
-        raise InputError(f"{name} can't be called: {why}") from error
+        raise InputError(f"{name} can't be called: {str(error).replace('`with`', '`arguments`')}") from error
+
+
+def _checked(arguments: object) -> dict[str, Any]:
+    if isinstance(arguments, Mapping):
+        return dict(arguments)
+    raise InputError(f"arguments: {shown(arguments)} is no mapping: write the names of parameters with their values")
 
 
 def _called_at_setup(function: Callable[..., object], arguments: dict[str, Any], takes_worker: bool) -> object:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 T = TypeVar("T")
+ENDING_SECONDS = 0.5  # to close the connection
 AT_EXIT_SECONDS = 10.0  # to find the scheduler when main is over: one that isn't there then won't come
 
 
@@ -27,8 +28,9 @@ def run(
     seconds: float | None = None,
 ) -> T:
     """What `work` returns with a client of that scheduler."""
-    budget = Budget.of(context)
-    left = budget.left() if seconds is None else min(seconds, budget.left())
+    check_installed()  # and import it, which takes a second or more: the time that is left is what is left afterwards
+    left = max(Budget.of(context).left() - ENDING_SECONDS, 0.1)
+    left = left if seconds is None else min(seconds, left)
     connecting = left if context.hook is Hook.ON_START else min(AT_EXIT_SECONDS, left)
     return asyncio.run(_bounded(place, work, connecting, left))
 
@@ -60,7 +62,7 @@ async def _connected(place: Scheduler, seconds: float) -> AsyncIterator[Client]:
         yield client
     finally:
         with contextlib.suppress(Exception):  # what was to be said has been said
-            await asyncio.wait_for(client.close(timeout=1), 2)
+            await asyncio.wait_for(client.close(timeout=ENDING_SECONDS), ENDING_SECONDS)
 
 
 def check_installed() -> None:
@@ -73,7 +75,6 @@ def check_installed() -> None:
 
 
 def _client(place: Scheduler, seconds: float) -> Client:
-    check_installed()
     from distributed import Client
 
     return Client(place.address, asynchronous=True, timeout=seconds, set_as_default=False, name="podhooks")
