@@ -47,10 +47,10 @@ class Policied:
         settings = (settings or self.free.settings).replace(kubernetes=None)
         key = repr((settings, failure_policy))
         if key not in self._made:
-            self._made[key] = self._open(PolicySettings(inject=settings, failure_policy=failure_policy))
+            self._made[key] = self.open(PolicySettings(inject=settings, failure_policy=failure_policy))
         return self._made[key]
 
-    def _open(self, settings: PolicySettings) -> RealCluster:
+    def open(self, settings: PolicySettings) -> RealCluster:
         free = self.free
         made = RealCluster(
             free.kubeconfig, image=free.image, runtime_image=settings.inject.image, pull_policy=free.pull_policy
@@ -58,6 +58,10 @@ class Policied:
         made.namespace = f"po-{uuid.uuid4().hex[:8]}"
         made.open()
         made.kubectl("label", "namespace", made.namespace, f"{SELECTED_BY}={made.namespace}")
+        if settings.opt_in:
+            made.kubectl(
+                "label", "namespace", made.namespace, f"{contract.INJECTION_LABEL}={contract.INJECTION_ENABLED}"
+            )
         settings = settings.replace(name=made.namespace)
         bound = binding(settings)
         selector = bound["spec"]["matchResources"]["namespaceSelector"]
@@ -413,15 +417,18 @@ def test_a_pod_that_cannot_be_given_its_callbacks(policied: Policied, reason: st
         assert inject(given, policied.free.settings)[1].outcome is Outcome.REFUSED
 
 
-def test_the_namespace_label_keeps_the_policy_out(policied: Policied) -> None:
-    closed = policied._open(PolicySettings(inject=policied.free.settings))
+@pytest.mark.parametrize("opt_in", [False, True])
+def test_the_namespace_label_keeps_the_policy_out(policied: Policied, opt_in: bool) -> None:
+    where = policied.open(PolicySettings(inject=policied.free.settings, opt_in=opt_in))
     try:
-        label = f"{contract.INJECTION_LABEL}={contract.INJECTION_DISABLED}"
-        closed.kubectl("label", "namespace", closed.namespace, label)
-        closed.until(lambda: not is_injected(policied.created(closed, probe())), "the namespace is left alone")
+        label = (
+            f"{contract.INJECTION_LABEL}-" if opt_in else f"{contract.INJECTION_LABEL}={contract.INJECTION_DISABLED}"
+        )
+        where.kubectl("label", "namespace", where.namespace, label)
+        where.until(lambda: not is_injected(policied.created(where, probe())), "the namespace is left alone")
     finally:
-        closed.kubectl("delete", "mutatingadmissionpolicybinding,mutatingadmissionpolicy", closed.namespace)
-        closed.close()
+        where.kubectl("delete", "mutatingadmissionpolicybinding,mutatingadmissionpolicy", where.namespace)
+        where.close()
 
 
 @pytest.mark.parametrize("mode", ["native", "classic"])
