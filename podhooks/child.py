@@ -32,6 +32,7 @@ def work(callback: Callback, context: RunContext, cgroup_dir: str) -> children.W
 
 def run_function(callback: Callback, context: RunContext, report: int) -> int:
     say = reporter(report)
+    inherit_environment(context)
     fresh.run_site()
     try:
         sys.path[:] = fresh.import_path(sys.path, resolve.first_directory(callback.call))
@@ -44,6 +45,14 @@ def run_function(callback: Callback, context: RunContext, report: int) -> int:
     code = call(lambda: function(*arguments, **named), say)
     leave()
     return code
+
+
+def inherit_environment(context: RunContext) -> None:
+    """Where our container was made before main's environment was known."""
+    if os.environ.get(contract.ENV_INHERIT):
+        from podhooks.main_environment import inherit
+
+        inherit(context)
 
 
 def call(function: Callable[[], object], say: Callable[[str], None]) -> int:
@@ -148,6 +157,7 @@ def reporter(report: int) -> Callable[[str], None]:
 def run_command(callback: Callback, context: RunContext, report: int) -> int:
     """Become the command; returns only when that fails."""
     say = reporter(report)
+    inherit_environment(context)
     command = callback.exec
     connect_stdin(context)
     fresh.restore_signals_for_exec()
