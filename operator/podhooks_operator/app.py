@@ -6,11 +6,12 @@ Plain callables: with two paths between them there is nothing that a framework w
 from __future__ import annotations
 
 import asyncio
-import json
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from time import perf_counter
 from typing import Any, TypeAlias
+
+import orjson
 
 from podhooks import log
 from podhooks.render.webhook import PATH
@@ -71,10 +72,10 @@ class WebhookApp:
     def _answer(self, body: bytes) -> tuple[int, bytes]:
         began = perf_counter()
         try:
-            review, status = judge(json.loads(body), self._settings), 200
+            review, status = judge(orjson.loads(body), self._settings), 200
         except (ValueError, RecursionError):
             review, status = not_a_review(), 400
-        content = json.dumps(review.answer, separators=(",", ":")).encode()
+        content = orjson.dumps(review.answer)
         seconds = perf_counter() - began
         self._metrics.observe(review, seconds)
         if review.reasons == (NOT_A_REVIEW,):

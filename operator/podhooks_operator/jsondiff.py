@@ -59,11 +59,21 @@ def _arrays(before: list[Json], after: list[Json], path: str) -> Iterator[Operat
 
 
 def _aligned(before: list[Json], after: list[Json]) -> Iterator[tuple[str, Json, Json]]:
-    """Which entries of `before` are which of `after`, from left to right."""
+    """Which entries of `before` are which of `after`, from left to right. Mostly something was put at one place."""
+    start = next((index for index, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), None)
+    if start is None:
+        start = min(len(before), len(after))
+    yield from (("same", each, each) for each in before[:start])
+    old, new = before[start:], after[start:]
+    if old and new:
+        yield from _matched(old, new)
+    else:
+        yield from (("remove", each, None) for each in old)
+        yield from (("add", None, each) for each in new)
+
+
+def _matched(before: list[Json], after: list[Json]) -> Iterator[tuple[str, Json, Json]]:
     old, new = [_identity(each) for each in before], [_identity(each) for each in after]
-    if old == new:
-        yield from (("same", *pair) for pair in zip(before, after, strict=True))
-        return
     for tag, old_start, old_end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         left, right = before[old_start:old_end], after[new_start:new_end]
         paired = min(len(left), len(right)) if tag in ("equal", "replace") else 0

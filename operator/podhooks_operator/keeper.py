@@ -40,6 +40,7 @@ class Keeper:
         self._since: dict[str, float] = {}
         self._chain: list[Certificate] = []
         self._last_problems: list[str] | None = None
+        self._refreshing: asyncio.Task[Pair | None] | None = None
         self.draining = False
         self.certified = asyncio.Event()
 
@@ -60,7 +61,8 @@ class Keeper:
 
     async def step(self) -> None:
         try:
-            pair = await asyncio.to_thread(self._refresh)
+            self._refreshing = asyncio.create_task(asyncio.to_thread(self._refresh))
+            pair = await asyncio.shield(self._refreshing)
             if pair is not None and pair is not self._live.pair:
                 self._serve(pair)
         except PodhooksError as error:
@@ -71,6 +73,9 @@ class Keeper:
             log.error("can't look after the certificate", traceback=" | ".join(traceback.format_exception(error)))
 
     async def close(self) -> None:
+        """After run() was cancelled. A thread can't be: what it is at is waited for."""
+        if self._refreshing is not None:
+            await asyncio.wait([self._refreshing])
         try:
             await asyncio.to_thread(self._source.close)
         except ApiError as error:

@@ -7,9 +7,10 @@ pod from being admitted: a broken injector must not be able to stop a cluster.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
+
+import orjson
 
 from podhooks import __version__
 from podhooks.inject import InjectSettings, Outcome, Report, inject
@@ -153,4 +154,4 @@ def _refusal(body: Mapping[str, Json], pod: Mapping[str, Json], report: Report) 
 
 
 def _encoded(patch: Sequence[Mapping[str, Json]]) -> str:
-    return base64.b64encode(json.dumps(patch, separators=(",", ":")).encode()).decode()
+    return base64.b64encode(orjson.dumps(patch)).decode()

@@ -7,6 +7,7 @@ settings or version. What others added meanwhile stays.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from podhooks import __version__, contract
 from podhooks import plan as plans
@@ -79,8 +80,21 @@ def _plan(pod: Pod, settings: InjectSettings) -> tuple[Plan, tuple[Finding, ...]
     """The plan, what is to be said about it, and the default annotations that it took."""
     given = _annotations(pod)
     defaults = {key: value for key, value in settings.annotations.items() if key not in given} if _ours(pod) else {}
-    plan, findings = plans.parse({**given, **defaults})
+    plan, findings = _parsed({**given, **defaults})
     return plan, findings, defaults
+
+
+def _parsed(annotations: Mapping[str, Json]) -> tuple[Plan, tuple[Finding, ...]]:
+    """All pods of a workload have the same annotations: the webhook reads them once."""
+    try:
+        return _parse_once(tuple(annotations.items()))
+    except TypeError:  # something in them isn't even text
+        return plans.parse(annotations)
+
+
+@lru_cache(maxsize=128)
+def _parse_once(annotations: tuple[tuple[str, str], ...]) -> tuple[Plan, tuple[Finding, ...]]:
+    return plans.parse(dict(annotations))
 
 
 def _with_annotations(pod: Pod, annotations: Mapping[str, str]) -> Pod:
