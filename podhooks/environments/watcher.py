@@ -21,8 +21,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from podhooks import contract, log, podinfo, processes
+from podhooks.child import leave
 from podhooks.children import Watch
 from podhooks.context import CallbackOutcome, ExitInfo, Hook, PodInfo, Result, Status
+from podhooks.environments import inherited
 from podhooks.environments.flows import MAIN, now
 from podhooks.errors import PodhooksError
 from podhooks.plan import Plan, Policy
@@ -121,6 +123,7 @@ class Watcher:
 def _be_watcher(job: Job, connection: socket.socket) -> None:
     """Never returns: the other side's stack must not be unwound here."""
     try:
+        inherited.forget()
         os.setsid()  # what the terminal sends is for main
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM):
@@ -274,7 +277,7 @@ def _be_main(job: Job, connection: socket.socket, output: int) -> None:
         sys.stdout = sys.__stdout__ = open(1, "w", buffering=1, closefd=False)  # type: ignore[misc]  # noqa: SIM115
         sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, closefd=False)  # type: ignore[misc]  # noqa: SIM115
         code = job.main() if job.main is not None else code
-        sys.stdout.flush()
+        leave()
     finally:
         os._exit(code)
 

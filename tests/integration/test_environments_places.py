@@ -169,9 +169,13 @@ def test_ctrl_c_ends_an_isolated_main(words: Path) -> None:
     assert dict(words_in(words))["context"]["exit"]["signal"] == signal.SIGTERM
 
 
+def fails_with_a_key() -> None:
+    raise KeyError("row")
+
+
 def test_what_main_returned_and_raised() -> None:
     assert LocalEnvironment().execute(lambda x: x * 2, {"x": 21}).value == 42
-    handle = LocalEnvironment().execute(lambda: {}["row"])
+    handle = LocalEnvironment().execute(fails_with_a_key)
     assert isinstance(handle.error, KeyError)
     with pytest.raises(Exception, match="main failed: KeyError") as caught:
         handle.check()
@@ -210,6 +214,50 @@ def test_the_variables_of_this_process_are_as_they_were() -> None:
     before = dict(os.environ)
     LocalEnvironment(on_start=callbacks_is_async).execute(lambda: None)
     assert dict(os.environ) == before
+
+
+AT_ITS_END = """
+import atexit, multiprocessing, tempfile
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+def uses_everything():
+    pool = ThreadPoolExecutor(1)  # never shut down: the interpreter's end does it
+    pool.submit(time.sleep, 0.2).add_done_callback(lambda _: callbacks.leave("thread"))
+    multiprocessing.get_context("fork").Process(target=callbacks.leave, args=("process",)).start()
+    tempfile.TemporaryDirectory(dir=os.environ["TEST_WORD_DIR"], prefix=".of-callback")
+    atexit.register(callbacks.leave, "callback-is-over")
+
+def report(context):
+    callbacks.leave("directory", there=os.path.isdir(directory.name), result=context.exit.result.value)
+    uses_everything()
+
+if __name__ == "__main__":
+    directory = tempfile.TemporaryDirectory(dir=os.environ["TEST_WORD_DIR"], prefix=".of-parent")
+    atexit.register(callbacks.leave, "parent-is-over")
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+    child.start()
+    pool, processes = ThreadPoolExecutor(1), ProcessPoolExecutor(1, multiprocessing.get_context("fork"))
+    pool.submit(time.sleep, 0).result()
+    processes.submit(abs, 1).result()
+    environment = LocalEnvironment(on_start=uses_everything, on_exit=report, isolated=ISOLATED)
+    handle = environment.execute(uses_everything)
+    assert all(each.outcome.status.value == "succeeded" for each in handle.callbacks), handle.callbacks
+    callbacks.leave("alive", child=child.is_alive(), directory=os.path.isdir(directory.name))
+"""
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_what_this_process_has_to_do_at_its_end_is_left_to_it(words: Path, isolated: bool) -> None:
+    process = run_script(AT_ITS_END.replace("ISOLATED", str(isolated)), words=words)
+    output, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, output
+    said = words_in(words)
+    found = [name for name, _ in said]
+    assert dict(said)["directory"] == {"there": True, "result": "Succeeded"}
+    assert dict(said)["alive"] == {"child": True, "directory": True}
+    assert found.count("parent") == 1, "once, by the parent itself"
+    assert found.count("thread") == found.count("process") == found.count("callback") == 3
+    assert not list(words.glob(".of-*"))
 
 
 # -- no place -------------------------------------------------------------------------------------------------------
