@@ -35,6 +35,7 @@ RENDERERS = (
     ),
     Renderer("webhook-configuration", "podhooks.cli.render_webhook", "the MutatingWebhookConfiguration"),
     Renderer("pod-rbac", "podhooks.cli.render_pod_rbac", "the Role that injected pods need, and its binding"),
+    Renderer("operator", "podhooks.cli.render_operator", "all of the operator, for clusters without Helm"),
     Renderer("operator-rbac", "podhooks.cli.render_rbac", "the operator's ServiceAccount, roles and bindings"),
 )
 
