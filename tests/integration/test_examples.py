@@ -23,7 +23,7 @@ from tests.integration.runs import Run, in_order
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MANIFESTS = sorted(EXAMPLES.glob("*/*.yaml"))
-ALONE = [each for each in MANIFESTS if each.parent.name != "callbacks"]  # those need somebody to tell, as their tests have
+ALONE = [each for each in MANIFESTS if each.parent.name != "callbacks"]  # those need somebody to tell
 
 
 def module(path: Path) -> ModuleType:
