@@ -56,7 +56,6 @@ class Watcher:
         self._events: Iterator[Json] | None = None
         self._failures = 0
         self._complaint = ""
-        self._term_seen = False
 
     def wait(self) -> Act:
         """Until on_exit has to begin."""
@@ -72,9 +71,6 @@ class Watcher:
 
     def known(self) -> Known:
         term_at = self._wakeup.term_at
-        if term_at is not None and not self._term_seen:
-            self._term_seen = True
-            self._version = ""  # whatever the watch was doing: ask afresh, on a new connection
         return self._base.replace(
             now=time.monotonic(),
             term_at=term_at,
@@ -107,7 +103,7 @@ class Watcher:
             with self._wakeup.interruptible(until):
                 self._next_event(self._client)
         except Interrupted:
-            self._events = None
+            self._events = None  # whatever it was waiting for: ask anew, on a new connection
         except NotFound:
             self._gone = True
         except ApiError as error:

@@ -149,6 +149,23 @@ def test_a_connection_cut_in_mid_line_ends_the_watch(server: ApiServer, client: 
     assert client.get_pod("p")
 
 
+def test_half_a_line_is_the_end_and_no_event() -> None:
+    """A proxy that answers without chunks ends a stream by closing it, wherever it is."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"type": "BOOKMARK", "object": {}}\n{"type": "MODI')
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        client = Client(Access(f"http://127.0.0.1:{listener.getsockname()[1]}", "default"))
+        assert [each["type"] for each in client.watch_pod("p", "1")] == ["BOOKMARK"]
+        thread.join()
+
+
 def test_a_server_that_accepts_and_never_answers_costs_the_timeout_only(server: ApiServer, client: Client) -> None:
     server.faults.add(Fault(PODS, Action.HANG, times=1))
     begun = time.monotonic()

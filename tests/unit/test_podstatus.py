@@ -165,6 +165,14 @@ class TestDeletionAfterTheEnd:
         pod["status"]["observedGeneration"] = 2
         assert judge(pod).result is Result.DELETED
 
+    def test_while_main_may_have_been_started_again_is_not_the_end(self) -> None:
+        """The object shows a run that ended; the next one may be under way, and the API shows it when all are dead."""
+        pod = ended_pod(4)
+        pod["spec"]["restartPolicy"] = "OnFailure"
+        pod["metadata"].update(deletionTimestamp="2026-11-23T09:00:00Z", deletionGracePeriodSeconds=30)
+        assert exit_info(pod) is None
+        assert judge(pod, gone=True).result is Result.DELETED
+
     def test_between_two_runs_of_main_is_a_deletion(self) -> None:
         stream = [pod for _, pod in events(TRACES, "native-onfailure-then-ok")]
         pod = next(pod for pod in stream if "CrashLoopBackOff" in json.dumps(pod))
