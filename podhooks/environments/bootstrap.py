@@ -29,7 +29,7 @@ def main(reference: str, parameters: str, message_path: str) -> None:
         leave(message_path, f"the flow {reference} can't be used in this image: {line_of(error)}")
         sys.exit(NOT_FOUND)
     try:
-        finish(flow(**json.loads(parameters)))
+        finish(call(flow, json.loads(parameters)))
     except Exception as error:
         leave(message_path, line_of(error), quiet=True)
         raise
@@ -47,6 +47,18 @@ def find(reference: str) -> Any:
     for name in names.split("."):
         found = getattr(found, name)
     return found
+
+
+def call(flow: Any, parameters: dict[str, Any]) -> Any:
+    """A Prefect flow is the flow run that the environment names; else Prefect makes a new one."""
+    run_id = os.environ.get("PREFECT__FLOW_RUN_ID")
+    if not run_id or not type(flow).__module__.startswith("prefect."):
+        return flow(**parameters)
+    from uuid import UUID
+
+    from prefect.flow_engine import load_flow_run, run_flow  # type: ignore[import-not-found,unused-ignore]
+
+    return run_flow(flow, flow_run=load_flow_run(UUID(run_id)), parameters=parameters or None)
 
 
 def finish(value: Any) -> None:

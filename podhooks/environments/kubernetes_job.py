@@ -106,8 +106,8 @@ class KubernetesJobEnvironment(Environment):
         """Creates the Job and returns; the handle follows it.
 
         Args:
-            flow_run_id: of a Prefect flow run that this is: the callbacks' context has it, and so has main's
-                environment.
+            flow_run_id: of a Prefect flow run: main is this run (else Prefect makes a new one), and the callbacks'
+                context has it. Prefect's API must be known in the Job: PREFECT_API_URL in the job file.
 
         Raises:
             InputError: something can't be used, there is no cluster, or it refuses. Nothing is left behind.
@@ -220,7 +220,9 @@ def _unpack(directory: str, pieces: Sequence[Piece]) -> None:
 
 
 def notices(trip: Trip, backend: Backend) -> list[str]:
-    return backend.notices(Request(trip.written), Request(trip.job))
+    """What doesn't work there; but files of ours are at their paths on the stand-in, whatever it says of others'."""
+    found = backend.notices(Request(trip.written), Request(trip.job))
+    return [each for each in found if not (isinstance(backend, StandIn) and travel.PREFIX in each)]
 
 
 def create(trip: Trip, backend: Backend) -> Object:

@@ -14,9 +14,14 @@ from typing import Any
 import pytest
 
 from podhooks import ExitInfo, KubernetesJobEnvironment, LocalEnvironment, RemoteEnvironment, Result
+from podhooks.environments import clusters
+from podhooks.environments.job_handle import JobHandle
 from podhooks.environments.kubernetes_job import KubernetesJobEnvironment as InACluster
-from podhooks.errors import InputError
+from podhooks.errors import ApiError, InputError
 from podhooks.inject import Delivery, InjectSettings
+from podhooks.local import Cluster
+from podhooks.run import stand_in
+from podhooks.run.backend import Selection
 from tests.integration import environment_callbacks as callbacks
 from tests.integration.environment_callbacks import WORD_DIR
 from tests.integration.test_environments_contract import words_in, write_job_file
@@ -284,14 +289,70 @@ def test_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_pat
         environment.execute(callbacks.flow)
 
 
-def test_a_name_that_is_taken(words: Path) -> None:
+def test_a_wait_that_takes_too_long(words: Path) -> None:
+    with on_stand_in(words).execute(lambda: time.sleep(60)) as handle:
+        with pytest.raises(TimeoutError, match=r"isn't over after 0.2 s; it goes on"):
+            handle.wait(0.2)
+        assert handle.exit_info is None
+
+
+def test_where_volumes_are_not_at_their_paths_pickles_are_found_all_the_same(
+    words: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As on a machine that gives no namespaces to its users."""
+
+    class WithPaths(Cluster):
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(sandbox="paths", **arguments)
+
+    monkeypatch.setattr(stand_in, "Cluster", WithPaths)
+    hooks = {"on_start": lambda: callbacks.leave("start"), "on_exit": lambda: callbacks.leave("exit")}
+    with on_stand_in(words, **hooks).execute(lambda: callbacks.leave("lambda")) as handle:
+        assert handle.wait(SECONDS).succeeded
+    assert names(words) == ["start", "lambda", "exit"]
+    assert "volumes aren't at their paths" not in capfd.readouterr().err
+
+
+def test_a_name_that_is_taken_leaves_what_has_it(words: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = on_stand_in(words)
     environment.unique_job_name = False
-    with environment.execute(callbacks.flow) as handle:
-        assert handle.name == "flow"
+    with environment.execute(lambda: time.sleep(60)) as handle:
+        monkeypatch.setattr(clusters, "connect", lambda *_: Borrowed(handle))
+        with pytest.raises(InputError, match=r"Job/flow in namespace default: .*unique_job_name=True"):
+            environment.execute(callbacks.flow)
+        assert handle.exit_info is None
+
+
+class Borrowed:
+    """The backend of another run, which ends with that run."""
+
+    def __init__(self, handle: JobHandle) -> None:
+        self._backend = handle._backend
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def close(self) -> None: ...
+
+
+class RefusesSecrets(Borrowed):
+    """A dry run passes, the real one doesn't: a quota that was used up meanwhile."""
+
+    def create(self, obj: dict[str, Any], *, dry_run: bool = False) -> Any:
+        if obj["kind"] == "Secret" and not dry_run:
+            raise ApiError("exceeded quota: secrets", status=403)
+        return self._backend.create(obj, dry_run=dry_run)
+
+
+def test_a_secret_that_is_refused_takes_its_job_away_again(words: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with on_stand_in(words).execute(callbacks.flow) as handle:
         handle.wait(SECONDS)
-    with pytest.raises(TimeoutError, match="isn't over after"):
-        on_stand_in(words).execute(lambda: time.sleep(60)).wait(0.2)
+        backend = RefusesSecrets(handle)
+        monkeypatch.setattr(clusters, "connect", lambda *_: backend)
+        with pytest.raises(InputError, match=r"Secret/flow-\w+ in namespace default: exceeded quota"):
+            on_stand_in(words).execute(lambda: None)
+        jobs = backend.list(Selection("Job", "default"))[0]
+        assert [each["metadata"]["name"] for each in jobs] == [handle.name]
 
 
 def test_a_deleted_run(words: Path) -> None:

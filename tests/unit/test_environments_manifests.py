@@ -221,6 +221,29 @@ def test_main(tmp_path: Path, reference: str, parameters: str, code: int, said: 
     assert bool(message) == bool(found[2])
 
 
+PREFECT = """
+class Flow:
+    def __call__(self, **parameters): print("a new run", parameters)
+def load_flow_run(run_id): return f"run {run_id.hex[:4]}"
+def run_flow(flow, *, flow_run, parameters): print(flow_run, parameters)
+"""
+
+
+@pytest.mark.parametrize(
+    ("run_id", "said"),
+    [("", "a new run {'x': 1}"), ("abcd0000-0000-0000-0000-000000000000", "run abcd {'x': 1}")],
+)
+def test_a_prefect_flow_is_the_flow_run_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_id: str, said: str
+) -> None:
+    """With a stand-in for Prefect, which has these two functions at this place."""
+    (tmp_path / "prefect").mkdir()
+    (tmp_path / "prefect" / "flow_engine.py").write_text(PREFECT)
+    (tmp_path / "etl.py").write_text("from prefect.flow_engine import Flow\nflow = Flow()\n")
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", run_id)
+    assert run_main(tmp_path, "etl:flow", '{"x": 1}') == (0, f"{said}\n", "")
+
+
 # -- Dask -----------------------------------------------------------------------------------------------------------
 
 
