@@ -90,7 +90,7 @@ def decode(secret: Mapping[str, Json]) -> Holdings | None:
         )
         following = _pair(content, NEXT_AUTHORITY) if f"{NEXT_AUTHORITY}.crt" in content else None
         return Holdings(_pair(content, AUTHORITY), _pair(content, SERVING), following, retired)
-    except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+    except (InputError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
         raise InputError(f"the Secret with the webhook's certificates is damaged: {error!r}") from error
 
 
@@ -148,7 +148,7 @@ class Maker(Value):
 def _pair(content: Mapping[str, bytes], name: str) -> Pair:
     pair = Pair(content[f"{name}.crt"], content[f"{name}.key"])
     if not x509.matches(pair):
-        raise InputError(f"the Secret with the webhook's certificates is damaged: {name}.key isn't {name}.crt's")
+        raise InputError(f"{name}.key isn't the key of {name}.crt")
     return pair
 
 

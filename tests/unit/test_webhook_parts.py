@@ -1,0 +1,289 @@
+"""The operator's smaller parts: what is rendered, settings, readiness, the Secret, the Lease, and slow clients."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from podhooks_operator import server
+from podhooks_operator.certificates import x509
+from podhooks_operator.certificates.rotation import (
+    Adopt,
+    Begin,
+    Forget,
+    Prepare,
+    Promote,
+    Publish,
+    Retired,
+    Rhythm,
+    Sign,
+    decide,
+    trusted,
+)
+from podhooks_operator.certificates.secret import Holdings, Maker, decode, encode
+from podhooks_operator.lease import Claim, Seen, claim
+from podhooks_operator.metrics import Metrics
+from podhooks_operator.published import Published, parse
+from podhooks_operator.readiness import problems
+from podhooks_operator.review import ReviewSettings, judge
+from podhooks_operator.settings import OPTIONS, CertificateSource, Settings, read_settings
+from podhooks_operator.tls import LiveContext
+
+from podhooks.cli import main as podhooks
+from podhooks.cli.render import as_json, as_yaml
+from podhooks.errors import InputError
+from podhooks.inject import Delivery
+from podhooks.render.rbac import OperatorNames, cluster_rules, namespace_rules, operator_rbac
+from podhooks.render.webhook import WebhookOptions, webhook_configuration
+
+PAGE = (Path(__file__).parents[2] / "docs" / "webhook.md").read_text("utf-8")
+NAMES = ("podhooks.ns.svc", "10.0.0.1")
+RHYTHM = Rhythm(authority_lifetime=4000.0, serving_lifetime=400.0, publish_delay=40.0, skew=10.0)
+MAKER = Maker(NAMES, RHYTHM)
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        WebhookOptions(),
+        WebhookOptions(url="https://10.0.0.1:8443/mutate", ca_bundle=b"pem", opt_in=True, labels={"a": "b"}),
+        WebhookOptions(certificate="podhooks/webhook", failure_policy="Fail", timeout_seconds=30),
+    ],
+)
+def test_the_configuration_is_valid(options: WebhookOptions) -> None:
+    kubernetes_validate.validate(webhook_configuration(options), "1.36", strict=True)
+
+
+def test_it_never_serves_its_own_namespace_nor_the_systems() -> None:
+    (webhook,) = webhook_configuration(WebhookOptions(namespace="mine"))["webhooks"]
+    never, opted = webhook["namespaceSelector"]["matchExpressions"]
+    assert never["operator"] == "NotIn"
+    assert set(never["values"]) == {"mine", "kube-system", "kube-node-lease"}
+    assert opted == {"key": "podhooks.io/injection", "operator": "NotIn", "values": ["disabled"]}
+    (webhook,) = webhook_configuration(WebhookOptions(opt_in=True))["webhooks"]
+    assert {"key": "podhooks.io/injection", "operator": "In", "values": ["enabled"]} in webhook["namespaceSelector"][
+        "matchExpressions"
+    ]
+    fixed = {key: webhook[key] for key in ("failurePolicy", "reinvocationPolicy", "timeoutSeconds", "sideEffects")}
+    assert fixed == {
+        "failurePolicy": "Ignore",
+        "reinvocationPolicy": "IfNeeded",
+        "timeoutSeconds": 5,
+        "sideEffects": "NoneOnDryRun",
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"failure_policy": "fail"}, {"timeout_seconds": 31}, {"url": "http://x"}, {"certificate": "x"}],
+)
+def test_what_the_api_server_would_refuse_is_refused_here(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        webhook_configuration(WebhookOptions(**options))
+
+
+def test_the_roles_are_valid_and_bound_to_names() -> None:
+    for each in operator_rbac():
+        kubernetes_validate.validate(each, "1.36", strict=True)
+    named = [rule for rule in (*cluster_rules(), *namespace_rules()) if "resourceNames" not in rule]
+    assert [(rule["resources"], rule["verbs"]) for rule in named] == [
+        (["events"], ["create", "get", "update"]),
+        (["secrets"], ["create"]),
+        (["leases"], ["create"]),
+    ]
+    assert not namespace_rules(self_made=False)
+    assert cluster_rules(self_made=False)[0]["verbs"] == ["get"]
+    kinds = [each["kind"] for each in operator_rbac(OperatorNames(), self_made=False)]
+    assert kinds == ["ServiceAccount", "ClusterRole", "ClusterRoleBinding"]
+
+
+def test_render_prints_what_can_be_applied(capsys: pytest.CaptureFixture[str]) -> None:
+    assert podhooks(["render", "webhook-configuration", "--opt-in", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == webhook_configuration(WebhookOptions(opt_in=True))
+    assert podhooks(["render", "operator-rbac", "--namespace", "mine"]) == 0
+    assert capsys.readouterr().out == as_yaml(operator_rbac(OperatorNames(namespace="mine")))
+    assert json.loads(as_json(operator_rbac()))["kind"] == "List"
+    assert podhooks(["render", "webhook-configuration", "--ca-file", "/nowhere"]) == 2
+    assert capsys.readouterr().err == "podhooks: --ca-file /nowhere: No such file or directory\n"
+
+
+def test_the_page_has_every_setting_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `--([a-z-]+)` \| ([^|]*) \|", PAGE, re.MULTILINE))
+    assert list(rows) == [option.flag[2:] for option in OPTIONS]
+    assert (rows["port"], rows["health-port"], rows["check-interval"]) == ("`8443`", "`8080`", "`10s`")
+    assert (rows["authority-lifetime"], rows["certificate-lifetime"]) == ("`365d`", "`30d`")
+
+
+def test_the_page_has_every_metric() -> None:
+    metrics = Metrics()
+    metrics.observe(judge({}, ReviewSettings()), 0.1)
+    text = metrics.text().decode()
+    names = set(re.findall(r"^# TYPE (\w+?)(?:_total|_created)? ", text, re.MULTILINE))
+    assert names <= set(re.findall(r"`(podhooks_webhook_\w+)`", PAGE))
+
+
+def test_flags_come_before_variables_and_those_before_defaults() -> None:
+    assert read_settings([], {}) == Settings()
+    environ = {"PODHOOKS_OPTION_PORT": "9443", "PODHOOKS_OPTION_DELIVERY": "copy", "PODHOOKS_OPTION_DRAIN": "1m"}
+    found = read_settings(["--port", "1443", "--fail-on-invalid", "--certificates=files"], environ)
+    assert (found.port, found.delivery, found.drain) == (1443, Delivery.COPY, 60.0)
+    assert (found.fail_on_invalid, found.certificates) == (True, CertificateSource.FILES)
+    environ = {
+        "PODHOOKS_OPTION_FAIL_ON_INVALID": "true",
+        "PODHOOKS_OPTION_HOST_NAME": "a.example\n10.0.0.1",
+        "PODHOOKS_OPTION_ANNOTATION": "podhooks.io/on-exit-timeout=9s",
+    }
+    found = read_settings(["--fail-on-invalid", "false"], environ)
+    assert found.fail_on_invalid is False
+    assert found.names("ns")[-2:] == ("a.example", "10.0.0.1")
+    assert found.review.inject.annotations == {"podhooks.io/on-exit-timeout": "9s"}
+    with pytest.raises(InputError, match="PODHOOKS_OPTION_PORT: 'x' isn't a port"):
+        read_settings([], {"PODHOOKS_OPTION_PORT": "x"})
+
+
+def begun() -> Holdings:
+    return MAKER.after(Begin(), None, {}, NOW)
+
+
+def test_what_is_made_is_what_was_decided() -> None:
+    """The simulation of the rotation has a model of these steps: here they are with keys."""
+    first = begun()
+    stock = first.stock(NAMES)
+    assert stock.serving.issuer == stock.current.id
+    assert (stock.current.not_after, stock.serving.not_after) == (NOW + 4000, NOW + 400)
+    signed = MAKER.after(Sign(NOW + 500), first, {}, NOW + 100)
+    assert signed.stock(NAMES).serving.not_after == NOW + 500
+    assert signed.authority == first.authority
+    prepared = MAKER.after(Prepare(), signed, {}, NOW + 3500)
+    following = prepared.stock(NAMES).next
+    assert following is not None
+    assert prepared.serving == signed.serving
+    retired = Retired(stock.current, NOW + 3900)
+    promoted = MAKER.after(Promote((retired,)), prepared, {}, NOW + 3600)
+    now_current = promoted.stock(NAMES)
+    assert (now_current.current.id, now_current.serving.issuer) == (following.id, following.id)
+    assert now_current.retired == (retired,)
+    assert trusted(now_current, NOW + 3601) == (following.id, stock.current.id)
+    forgotten = MAKER.after(Forget((stock.current.id,)), promoted, {}, NOW + 4000)
+    assert forgotten.stock(NAMES).retired == ()
+    pems = {stock.current.id: first.authority.certificate}
+    assert MAKER.after(Adopt((retired,)), forgotten, pems, NOW).stock(NAMES).retired == (retired,)
+    assert MAKER.after(Begin((retired,)), None, pems, NOW).stock(NAMES).retired == (retired,)
+    assert isinstance(decide(stock, {}, {}, NOW, RHYTHM), Publish)
+
+
+def test_the_secret_holds_all_of_it_and_damage_is_noticed() -> None:
+    full = MAKER.after(Prepare(), begun(), {}, NOW)
+    retired = Retired(full.stock(NAMES).current, NOW + 9)
+    full = MAKER.after(Promote((retired,)), full, {}, NOW)
+    full = MAKER.after(Prepare(), full, {}, NOW)
+    data = encode(full)
+    assert decode({"data": data}) == full
+    assert decode({}) is None
+    assert decode({"data": {}}) is None
+    other = encode(begun())
+    for damage in ({"tls.key": other["tls.key"]}, {"ca.crt": "AAAA"}, {"ca.key": "%"}, {"retired.json": "e30="}):
+        with pytest.raises(InputError, match="damaged"):
+            decode({"data": {**data, **damage}})
+
+
+def test_keys_are_in_no_text() -> None:
+    assert b"PRIVATE" in begun().serving.key
+    assert "PRIVATE" not in repr(begun())
+
+
+def published(*authorities: bytes, host: str = "podhooks.ns.svc") -> Published:
+    name, namespace, _ = host.split(".")
+    service = {"name": name, "namespace": namespace}
+    bundle = base64.b64encode(b"".join(authorities)).decode()
+    return parse({"metadata": {}, "webhooks": [{"clientConfig": {"service": service, "caBundle": bundle}}]})
+
+
+def test_ready_is_who_the_api_server_accepts() -> None:
+    ours, other = begun(), begun()
+    chain = x509.certificates(ours.serving.certificate)
+    good = published(other.authority.certificate, ours.authority.certificate)
+    assert problems(chain, good, NOW) == []
+    cases = {
+        "no certificate yet": ([], good, NOW),
+        "hasn't been read": (chain, None, NOW),
+        "no MutatingWebhookConfiguration": (chain, Published(), NOW),
+        "doesn't have the certificate's authority": (chain, published(other.authority.certificate), NOW),
+        "isn't for else.where.svc": (chain, published(ours.authority.certificate, host="else.where.svc"), NOW),
+        "a clock is wrong": (chain, good, NOW - 11),
+        "about to expire": (chain, good, NOW + 381),
+        "has expired": (chain, good, NOW + 400),
+    }
+    for expected, (served, seen, now) in cases.items():
+        assert any(expected in each for each in problems(served, seen, now)), expected
+
+
+def test_a_bundle_counts_only_where_all_webhooks_have_it() -> None:
+    pem = base64.b64encode(begun().authority.certificate).decode()
+    client = {"url": "https://10.0.0.1/mutate"}
+    both = parse({"webhooks": [{"clientConfig": {**client, "caBundle": pem}}, {"clientConfig": client}]})
+    assert (both.bundle, both.webhooks, both.hosts) == ((), 2, ("10.0.0.1",))
+    assert parse({"webhooks": [{"clientConfig": {**client, "caBundle": "%%%"}}]}).bundle == ()
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (None, Claim.CREATE),
+        (Seen("me", "1", 0.0), Claim.HOLD),
+        (Seen("me", "1", 3.0), Claim.RENEW),
+        (Seen("other", "1", 9.0), Claim.WAIT),
+        (Seen("other", "1", 9.1), Claim.TAKE),
+        (Seen("", "1", 0.0), Claim.TAKE),
+    ],
+)
+def test_who_leads(seen: Seen | None, expected: Claim) -> None:
+    assert claim(seen, "me", 9.0) is expected
+
+
+def test_a_pair_that_does_not_load_leaves_the_one_before() -> None:
+    live = LiveContext()
+    live.use(begun().serving)
+    before = live.pair
+    with pytest.raises(InputError):
+        live.use(begun().serving.replace(key=b"x"))
+    assert live.pair is before
+
+
+def test_clients_that_never_finish_their_headers_are_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEADERS_SECONDS", 0.5)
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await asyncio.sleep(1.0)  # an answer may take longer than headers
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def sent(port: int, text: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(text)
+        try:
+            return await asyncio.wait_for(reader.read(), 20)
+        finally:
+            writer.close()
+
+    async def run() -> list[bytes]:
+        listener = server.listener("127.0.0.1", 0)
+        web = server.web_server(app, Settings())
+        serving = asyncio.create_task(web.serve([listener]))
+        port = listener.getsockname()[1]
+        whole = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answers = await asyncio.gather(sent(port, b""), sent(port, b"POST /mutate HTTP/1.1\r\nHo"), sent(port, whole))
+        web.should_exit = True
+        await serving
+        return list(answers)
+
+    silent, slow, quick = asyncio.run(run())
+    assert (silent, slow) == (b"", b"")
+    assert quick.startswith(b"HTTP/1.1 200")
