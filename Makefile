@@ -12,13 +12,16 @@ BASE ?=
 IMAGE_PYTHON ?= 3.13
 BASES = BASE PYTHON_3_10 PYTHON_3_11 PYTHON_3_12 PYTHON_3_14
 
-.PHONY: demo test check benchmark format clean charts manifests image wheels
+.PHONY: demo test e2e check benchmark format clean charts manifests image wheels
 
 demo: $(VENV)/.installed  ## four runs of a real Job manifest on the embedded one-node stand-in
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed  ## every test that needs no cluster
 	$(BIN)/python -m pytest -n 4 $(PYTEST_ARGS)
+
+e2e: $(VENV)/.installed  ## the e2e suite on a kind cluster made for it (kind, docker, and our image from `make image`)
+	IMAGE=$(IMAGE) PYTHON=$(BIN)/python tests/e2e/on_kind.sh $(PYTEST_ARGS)
 
 check: $(VENV)/.installed  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
