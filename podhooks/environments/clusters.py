@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from podhooks.errors import ApiError, InputError
@@ -28,6 +29,8 @@ def connect(cluster: str | None, kubeconfig: str | None, settings: InjectSetting
     """
     if cluster == LOCAL:
         return StandIn(directory, settings)
+    if find_spec("kubernetes") is None:
+        raise InputError("a cluster needs the kubernetes package: pip install 'podhooks[environments]'")
     try:
         return RealCluster(kubeconfig, cluster)
     except InputError as error:

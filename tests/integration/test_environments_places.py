@@ -277,6 +277,12 @@ def test_no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "cluster='local'" in str(caught.value)
 
 
+def test_without_the_kubernetes_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    with pytest.raises(InputError, match=r"needs the kubernetes package: pip install"):
+        KubernetesJobEnvironment(image="x").execute(callbacks.flow)
+
+
 def test_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     user = {"name": "u", "user": {"token": "t"}}
     cluster = {"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}
