@@ -6,14 +6,11 @@ import argparse
 import re
 from pathlib import Path
 
-import pytest
-
 from podhooks.cli import run as command
 from podhooks.run.verdict import STOP_CODES
 from tests.integration.runs import Run, in_order
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "run.md", *sorted((ROOT / "examples").rglob("README.md"))]
 
 
 def test_the_smallest_pod_runs(tmp_path: Path) -> None:
@@ -24,12 +21,6 @@ def test_the_smallest_pod_runs(tmp_path: Path) -> None:
     ran = Run(str(tmp_path / "hello.yaml"))
     assert ran.end() == 0, ran.output
     assert in_order(ran.lines, "] before main", "main     │ main", "] after main: Succeeded")
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
-    assert [each for each in links if "://" not in each and not (page.parent / each).exists()] == []
 
 
 def test_every_option_is_documented() -> None:
