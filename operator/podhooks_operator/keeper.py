@@ -21,6 +21,7 @@ from podhooks_operator.metrics import Metrics
 from podhooks_operator.published import Published
 from podhooks_operator.tls import LiveContext
 
+REMINDER_SECONDS = 60.0
 UNREADY_INTERVAL_SECONDS = 1.0  # at most, between two looks while we are not ready
 
 
@@ -39,6 +40,7 @@ class Keeper:
         self._published: Published | None = None
         self._since: dict[str, float] = {}
         self._chain: list[Certificate] = []
+        self._last_failure = ("", 0.0)
         self._last_problems: list[str] | None = None
         self._refreshing: asyncio.Task[Pair | None] | None = None
         self.draining = False
@@ -66,11 +68,19 @@ class Keeper:
             if pair is not None and pair is not self._live.pair:
                 self._serve(pair)
         except PodhooksError as error:
-            self._metrics.refresh_failures.inc()
-            log.warning("can't look after the certificate", why=error)
+            self._failed(str(error), why=error)
         except Exception as error:  # noqa: BLE001 (the edge)
-            self._metrics.refresh_failures.inc()
-            log.error("can't look after the certificate", traceback=" | ".join(traceback.format_exception(error)))
+            self._failed(repr(error), traceback=" | ".join(traceback.format_exception(error)))
+        else:
+            self._last_failure = ("", 0.0)
+
+    def _failed(self, what: str, **fields: object) -> None:
+        """Says so when it is new, and then once a minute: while we are not ready this comes every second."""
+        self._metrics.refresh_failures.inc()
+        last, said = self._last_failure
+        if what != last or monotonic() - said > REMINDER_SECONDS:
+            log.warning("can't look after the certificate", **fields)
+            self._last_failure = (what, monotonic())
 
     async def close(self) -> None:
         """After run() was cancelled. A thread can't be: what it is at is waited for."""

@@ -377,3 +377,14 @@ def test_a_port_that_is_taken_is_one_line_too(bench: Bench) -> None:
     assert operator.process.wait(30) == 2
     assert f"can't listen on 127.0.0.1:{port}: " in operator.log
     assert operator.log.count("\n") == 1
+
+
+def test_a_missing_rule_is_named_once_and_not_every_second(bench: Bench) -> None:
+    (bench.account / "token").write_text("not-the-one")
+    operator = bench.operator()
+    failures = "podhooks_webhook_certificate_refresh_failures_total"
+    until(lambda: operator.metric(failures) >= 3, "it goes on trying")
+    assert operator.log.count("can't look after the certificate") == 1
+    assert operator.health("/readyz") == (503, "there is no certificate yet\n")
+    (bench.account / "token").write_text(bench.server.token)
+    operator.until_ready()
