@@ -165,8 +165,10 @@ def test_logs_are_saved_with_the_documented_role_only(place: RealCluster) -> Non
     assert 'cannot list resource "pods"' in said or 'cannot get resource "pods/log"' in said
     runs.grant(said, "logs")
     said = runs.log(runs.run({"on-exit": callbacks}), "on-exit")
-    lines = [line.partition("] ")[2] for line in said.splitlines() if line.startswith("[on-exit exec")]
-    main = next(index for index, line in enumerate(lines) if re.fullmatch(r"== saved/logs-.*/main\.log", line))
+    lines = [line.partition("] ")[2] for line in said.splitlines() if line.startswith("[on-exit ")]
+    heads = {re.sub(r"logs-.*/", "own/", line): index for index, line in enumerate(lines) if line.startswith("== ")}
+    assert {"== saved/own/main.log", "== saved/neighbour/only.log"} <= heads.keys(), said
+    main = heads["== saved/own/main.log"]
     assert lines[main + 1 : main + 3] == ["working", "ending with 3"]
     neighbour = lines.index("== saved/neighbour/only.log")
     assert lines[neighbour + 1] == "from the neighbour"
