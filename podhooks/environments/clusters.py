@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from importlib.util import find_spec
@@ -28,7 +29,9 @@ def connect(cluster: str | None, kubeconfig: str | None, settings: InjectSetting
         InputError: there is none, or it doesn't answer.
     """
     if cluster == LOCAL:
-        return StandIn(directory, settings)
+        backend = StandIn(directory, settings)
+        atexit.register(backend.close)  # for runs that nobody deletes: their processes are this machine's
+        return backend
     if find_spec("kubernetes") is None:
         raise InputError("a cluster needs the kubernetes package: pip install 'podhooks[environments]'")
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from podhooks import contract
-from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, PodInfo
+from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, PodInfo, Result
 from podhooks.environments import flows, memory, travel
 from podhooks.environments.base import Environment, label_mapping
 from podhooks.environments.flows import Ended
@@ -91,7 +91,7 @@ def run(flow: Callable[..., object], parameters: Mapping[str, Any], planned: Pla
     job = Job(planned.plan, site.pod, site.work_dir, site.shared_dir, main if site.isolated else None)
     watcher = Watcher(job)
     ended: Ended | None = None
-    if watcher.may_start() and not site.isolated:
+    if _may_start(watcher) and not site.isolated:
         ended = _in_this_process(flow, parameters, site.shared_dir)
     report = _finish(watcher, ended)
     if ended is not None and isinstance(ended.error, KeyboardInterrupt):
@@ -99,6 +99,16 @@ def run(flow: Callable[..., object], parameters: Mapping[str, Any], planned: Pla
     log = tuple(_lines(job.main_log))
     found = ended or Ended(report.end)
     return Finished(report.end, lines(planned, report), value=found.value, error=found.error, log=log)
+
+
+def _may_start(watcher: Watcher) -> bool:
+    """Ctrl-C while on_start runs: main never starts, on_exit runs."""
+    try:
+        return watcher.may_start()
+    except KeyboardInterrupt:
+        message = "interrupted before main had started"
+        watcher.finish(ExitInfo(Result.NEVER_STARTED, message=message, container=flows.MAIN))
+        raise
 
 
 def _finish(watcher: Watcher, ended: Ended | None) -> Report:

@@ -97,9 +97,11 @@ class Watcher:
         """Tell main's end (None: the watcher saw it itself), and wait for on_exit."""
         if end is not None:
             self._connection.sendall(json.dumps(end.to_json()).encode() + b"\n")
-        report = Report.from_json(self._next())
+        answer = self._next()
+        while "end" not in answer:  # whether main may start: nobody waits for that any more
+            answer = self._next()
         self._close()
-        return report
+        return Report.from_json(answer)
 
     def stop(self) -> None:
         """Main is to end: for one that the watcher runs."""
@@ -150,7 +152,7 @@ class _Watching:
         end, on_start = self._start(broken)
         self._say({"start": end is None})
         if end is None:
-            end = self._run_main() if self._job.main else self._hear()
+            end = self._hear() if self._job.main is None or self._has_been_told() else self._run_main()
         on_exit = self._run_hook(Hook.ON_EXIT, end)
         try:
             self._say(Report(end, on_start, on_exit).to_json())
@@ -187,6 +189,10 @@ class _Watching:
         message = "main's process ended without a word: it was killed, or left by os._exit"
         end = ExitInfo(Result.UNKNOWN, message=message, container=MAIN)
         return end.replace(started_at=started_at, finished_at=now())
+
+    def _has_been_told(self) -> bool:
+        """Whether the other side has said something while on_start ran, or is gone."""
+        return bool(select.select([self._connection], [], [], 0)[0])
 
     def _run_main(self) -> ExitInfo:
         started_at = now()

@@ -174,6 +174,38 @@ def test_ctrl_c_ends_an_isolated_main(words: Path) -> None:
     assert dict(words_in(words))["context"]["exit"]["signal"] == signal.SIGTERM
 
 
+@pytest.mark.parametrize("isolated", [True, False])
+def test_ctrl_c_before_main_runs_on_exit_and_never_main(words: Path, isolated: bool) -> None:
+    script = (
+        "def start():\n"
+        "    callbacks.leave('start')\n"
+        "    time.sleep(1)\n"
+        f"environment = LocalEnvironment(on_start=start, on_exit=callbacks.takes_context, isolated={isolated})\n"
+        "environment.execute(lambda: (time.sleep(1), callbacks.leave('main')))\n"
+    )
+    process = run_script(script, words=words)
+    eventually(words, "start")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=SECONDS)
+    assert "KeyboardInterrupt" in output
+    assert names(words) == ["start", "context"]
+    assert dict(words_in(words))["context"]["exit"]["result"] == "NeverStarted"
+
+
+def test_a_run_that_nobody_deletes_ends_with_this_process(words: Path) -> None:
+    script = (
+        "from podhooks import KubernetesJobEnvironment\n"
+        "environment = KubernetesJobEnvironment(sys.argv[1], cluster='local')\n"
+        "handle = environment.execute(lambda: (print(os.getpid(), flush=True), time.sleep(60)))\n"
+        "next(handle.logs())\n"
+        "print(handle._backend.state_dir)\n"
+    )
+    process = run_script(script, str(words.parent / "job.yaml"), words=words)
+    output, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, output
+    assert not Path(output.splitlines()[-1]).exists()
+
+
 def fails_with_a_key() -> None:
     raise KeyError("row")
 
