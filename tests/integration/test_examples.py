@@ -23,7 +23,7 @@ from tests.integration.runs import Run, in_order
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MANIFESTS = sorted(EXAMPLES.glob("*/*.yaml"))
-ALONE = [each for each in MANIFESTS if each.parent.name != "callbacks"]  # those need somebody to tell
+ALONE = [each for each in MANIFESTS if each.parent.name not in ("callbacks", "dask")]  # those need somebody to talk to
 
 
 def module(path: Path) -> ModuleType:
@@ -50,7 +50,7 @@ def test_a_manifest_carries_the_modules_beside_it(path: Path) -> None:
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.parent.name)
 def test_a_manifest_has_nothing_to_be_said_about_it(path: Path) -> None:
     judged = judge(read_streams([str(path)]), InjectSettings())
-    assert [each.report.findings for one in judged for each in one.reports] == [()]
+    assert {each.report.findings for one in judged for each in one.reports} == {()}
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.parent.name)

@@ -29,11 +29,12 @@ __all__ = [
 ]
 
 
-def register_worker_plugin(
+def register_worker_plugin(  # noqa: PLR0913 (what `with` may say, by name)
     context: RunContext,
     plugin: str,
     *,
     arguments: Mapping[str, Any] = EMPTY,
+    travels: bool | None = None,
     name: str | None = None,
     scheduler: str | None = None,
     cluster: str | None = None,
@@ -42,23 +43,24 @@ def register_worker_plugin(
     """Register a `distributed.WorkerPlugin` on all workers, also those that come later.
 
     Args:
-        plugin: its class, or a function that makes one: `package.module:Class`, which the workers must be able to
-            import; or `/path/file.py:Class`, which travels to them.
+        plugin: its class, or a function that makes one: `package.module:Class` or `/path/file.py:Class`.
         arguments: for the class.
+        travels: whether its module is sent to the workers, or imported there; by default a file's is sent.
         name: under which the workers know it. A plugin of the same name is replaced, so a retry registers none twice.
     """
-    made = plugins.made(plugin, arguments)
+    made = plugins.made(plugin, arguments, travels)
     place = scheduler_of(context, os.environ, scheduler, cluster, namespace)
     known_as = name or getattr(made, "name", None) or plugin
     count = session.run(context, place, lambda client: plugins.register(client, made, known_as))
     print(f"{known_as} is on {_workers(count)} of {place.address}, and will be on those that come")
 
 
-def register_worker_callbacks(
+def register_worker_callbacks(  # noqa: PLR0913 (what `with` may say, by name)
     context: RunContext,
     setup: str,
     *,
     arguments: Mapping[str, Any] = EMPTY,
+    travels: bool | None = None,
     name: str | None = None,
     scheduler: str | None = None,
     cluster: str | None = None,
@@ -66,10 +68,10 @@ def register_worker_callbacks(
 ) -> None:
     """Call a function on all workers, and on those that come later when they start.
 
-    The function gets `arguments`, and the worker if it has a parameter `dask_worker`. Names are as for
+    The function gets `arguments`, and the worker if it has a parameter `dask_worker`. The rest is as for
     `register_worker_plugin`.
     """
-    plugin = plugins.calling(setup, arguments)
+    plugin = plugins.calling(setup, arguments, travels)
     place = scheduler_of(context, os.environ, scheduler, cluster, namespace)
     known_as = name or setup
     count = session.run(context, place, lambda client: plugins.register(client, plugin, known_as))

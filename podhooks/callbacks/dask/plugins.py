@@ -30,16 +30,16 @@ async def register(client: Client, plugin: object, name: str) -> int:
 
 def _refused(name: str, error: Exception) -> str:
     """An error of unpickling arrives as a bare Exception: mostly the workers lack the module."""
-    hint = ". Workers must be able to import it: put it into their image, or name it by its file, which then travels"
+    hint = ". Workers must be able to import it: put its module into their image, or send it with `travels: true`"
     return f"a worker can't use {name}: {one_line(error)}{hint if type(error) in (Exception, ImportError) else ''}"
 
 
-def made(plugin: str, arguments: Mapping[str, Any]) -> object:
+def made(plugin: str, arguments: Mapping[str, Any], travels: bool | None) -> object:
     """The plugin itself. Raises InputError for what is none."""
     check_installed()
     from distributed import WorkerPlugin
 
-    make = _loaded(plugin, "plugin")
+    make = _loaded(plugin, "plugin", travels)
     given = _checked(arguments)
     _check_arguments(make, given, plugin)
     found: object = make(**given)
@@ -49,30 +49,30 @@ def made(plugin: str, arguments: Mapping[str, Any]) -> object:
     raise InputError(f"plugin: {plugin} {what}: let it inherit from that")
 
 
-def calling(setup: str, arguments: Mapping[str, Any]) -> object:
+def calling(setup: str, arguments: Mapping[str, Any], travels: bool | None) -> object:
     """A plugin that calls the function. Raises InputError for what can't be called so."""
     check_installed()
-    function = _loaded(setup, "setup")
+    function = _loaded(setup, "setup", travels)
     takes_worker = any(each.name == "dask_worker" for each in resolve.parameters(function) or ())
     given = _checked(arguments)
     _check_arguments(function, {**given, "dask_worker": None} if takes_worker else given, setup)
     return _called_at_setup(function, given, takes_worker)
 
 
-def _loaded(name: object, where: str) -> Callable[..., object]:
+def _loaded(name: object, where: str, travels: bool | None) -> Callable[..., object]:
     if not isinstance(name, str):
         raise InputError(f"{where}: {shown(name)} is no name: write package.module:name or /path/file.py:name")
     directory = resolve.first_directory(name)
     if directory and directory not in sys.path:
         sys.path.insert(0, directory)
     found = resolve.load(name)
-    if directory:
+    if bool(directory) if travels is None else travels:
         _let_travel(found)
     return found
 
 
 def _let_travel(found: object) -> None:
-    """Pickle its module by value: the file is in this pod only."""
+    """Pickle its module by value: the workers don't have it."""
     import cloudpickle
 
     cloudpickle.register_pickle_by_value(sys.modules[str(getattr(found, "__module__", ""))])
