@@ -582,6 +582,21 @@ def test_values_schema_and_comments_agree(chart: str) -> None:
             assert set(value) <= set(properties), key
 
 
+@pytest.mark.parametrize(("chart", "values"), [("flow-job", FLOW), ("podhooks", OPERATOR), ("podhooks", SELF_MADE)])
+def test_helm_3_makes_the_same_of_every_chart(chart: str, values: dict[str, Any]) -> None:
+    def by_name(major: int) -> dict[tuple[str, str], Object]:  # each has an order of kinds of its own
+        return {(each["kind"], each["metadata"]["name"]): each for each in rendered(chart, values, major=major)}
+
+    assert by_name(3) == by_name(4)
+
+
+def test_a_packaged_chart_brings_the_library_along(tmp_path: Path) -> None:
+    """In the repository it is a link, which isn't there any more in what is published."""
+    helm("package", CHARTS / "flow-job", "--destination", tmp_path)
+    (package,) = tmp_path.iterdir()
+    assert rendered(package, {"onExit": ["a:b"]}) == rendered("flow-job", {"onExit": ["a:b"]})
+
+
 def test_every_annotation_has_a_value_with_its_name() -> None:
     """The library's keys are the annotations' names and nothing else, but the injector's own settings."""
     written = values_of(dict.fromkeys(contract.USER_ANNOTATIONS, "[]"))
