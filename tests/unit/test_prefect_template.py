@@ -1,0 +1,227 @@
+"""The work pool template: what it takes over, what it adds, and what it refuses. No Prefect needed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from typing import Any
+
+import pytest
+
+from podhooks import contract
+from podhooks.cli.main import main
+from podhooks.errors import InputError, ManifestError
+from podhooks.inject import Delivery, InjectSettings
+from podhooks.plan import Mode, parse
+from podhooks.render.prefect_pool import PoolOptions, base_job_template, default_image
+from podhooks.render.prefect_variables import Variable, annotation_variables, hook_variables, pod_variables
+
+Json = Any
+BASE: Json = {
+    "job_configuration": {
+        "command": "{{ command }}",
+        "env": "{{ env }}",
+        "job_manifest": {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"annotations": "{{ annotations }}", "generateName": "{{ name }}-", "labels": "{{ labels }}"},
+            "spec": {
+                "backoffLimit": "{{ backoff_limit }}",
+                "template": {
+                    "spec": {
+                        "restartPolicy": "Never",
+                        "serviceAccountName": "{{ service_account_name }}",
+                        "containers": [
+                            {
+                                "name": "prefect-job",
+                                "args": "{{ command }}",
+                                "env": "{{ env }}",
+                                "image": "{{ image }}",
+                                "imagePullPolicy": "{{ image_pull_policy }}",
+                                "resources": {"limits": {"memory": "{{ memory_limit }}"}},
+                            }
+                        ],
+                    }
+                },
+            },
+        },
+    },
+    "variables": {
+        "type": "object",
+        "properties": {
+            "image": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "title": "Image"},
+            "env": {"type": "object", "title": "Environment Variables"},
+        },
+    },
+}
+
+
+def changed(change: Any, **options: Any) -> Json:
+    """The template of BASE with a change of its pod's spec (or of all of it)."""
+    base = copy.deepcopy(BASE)
+    change(base["job_configuration"]["job_manifest"]["spec"]["template"])
+    return base_job_template(base, PoolOptions(**options))
+
+
+def pod_of(template: Json) -> Json:
+    return template["job_configuration"]["job_manifest"]["spec"]["template"]
+
+
+def names(template: Json) -> list[str]:
+    spec = pod_of(template)["spec"]
+    return [each["name"] for each in (*spec.get("initContainers", []), *spec["containers"])]
+
+
+def test_placeholders_of_the_base_survive_in_main_and_go_into_our_containers() -> None:
+    template = base_job_template(BASE, PoolOptions())
+    spec = pod_of(template)["spec"]
+    main = spec["containers"][0]
+    assert main["args"] == "{{ command }}"
+    assert main["resources"] == {"limits": {"memory": "{{ memory_limit }}"}}
+    assert {each["image"] for each in (*spec["initContainers"], main)} == {"{{ image }}"}
+    assert spec["serviceAccountName"] == "{{ service_account_name }}"
+    assert template["job_configuration"]["env"] == "{{ env }}", "where the worker takes main's environment from"
+    assert main["env"] == [{"name": "PODHOOKS_SHARED_DIR", "value": "/podhooks/shared"}]
+
+
+def test_the_base_is_not_changed() -> None:
+    before = copy.deepcopy(BASE)
+    base_job_template(BASE, PoolOptions())
+    assert before == BASE
+
+
+def test_every_placeholder_has_a_variable_and_every_variable_of_ours_a_place() -> None:
+    for only in (False, True):
+        template = base_job_template(BASE, PoolOptions(annotations_only=only))
+        ours = set(template["variables"]["properties"]) - set(BASE["variables"]["properties"])
+        places = re.findall(r"\{\{ (\w+) \}\}", json.dumps(template["job_configuration"]))
+        assert ours <= set(places)
+        known = {"command", "env", "name", "labels", "annotations", "backoff_limit"}
+        known |= {"service_account_name", "image", "image_pull_policy", "memory_limit"}
+        assert set(places) - ours <= known
+
+
+def all_variables() -> list[Variable]:
+    pod = pod_variables(grace_seconds=90, reserve_seconds=60)
+    return [*hook_variables(Mode.CLASSIC, "[]", "[]"), *pod, *annotation_variables()]
+
+
+@pytest.mark.parametrize("variable", all_variables(), ids=lambda each: each.name)
+def test_a_variable_is_shown_with_what_people_need(variable: Variable) -> None:
+    schema = variable.schema
+    assert schema["title"].lower().replace(" ", "_") == variable.name
+    assert schema["description"].endswith(".")
+    assert "default" in schema
+    assert variable.annotation in ("", *contract.USER_ANNOTATIONS)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_the_defaults_are_those_of_the_annotations(mode: Mode) -> None:
+    filled = {
+        each.annotation: each.placeholder.replace(f"{{{{ {each.name} }}}}", str(each.schema["default"]))
+        for each in hook_variables(mode, "[]", "[]")
+    }
+    plan, findings = parse({**filled, contract.ON_START: "a:b", contract.ON_EXIT: "c:d"})
+    assert plan == parse({contract.ON_START: "a:b", contract.ON_EXIT: "c:d"})[0]
+    assert findings == ()
+
+
+def test_a_template_may_be_made_from_our_own() -> None:
+    once = base_job_template(BASE, PoolOptions())
+    assert base_job_template(once, PoolOptions()) == once
+    other = PoolOptions(mode=Mode.CLASSIC, settings=InjectSettings(delivery=Delivery.COPY))
+    assert base_job_template(once, other) == base_job_template(BASE, other)
+
+
+def test_classic_and_copy() -> None:
+    options = PoolOptions(mode=Mode.CLASSIC, settings=InjectSettings(delivery=Delivery.COPY, image="mine:1"))
+    template = base_job_template(BASE, options)
+    assert names(template) == ["podhooks-runtime", "on-start", "prefect-job", "on-exit"]
+    assert template["variables"]["properties"]["on_exit_policy"]["enum"] == ["ignore", "fail"]
+    runtime = pod_of(template)["spec"]["initContainers"][0]
+    assert runtime["image"] == "mine:1"
+    assert "envFrom" not in runtime
+
+
+def test_native_offers_no_policy_that_it_can_not_keep() -> None:
+    template = base_job_template(BASE, PoolOptions())
+    assert template["variables"]["properties"]["on_exit_policy"]["enum"] == ["ignore"]
+
+
+def test_the_default_grace_period_holds_the_default_callbacks() -> None:
+    properties = base_job_template(BASE, PoolOptions())["variables"]["properties"]
+    assert properties["on_exit_reserve"]["default"] == "1m"
+    assert properties["termination_grace_period_seconds"]["default"] == 90
+    on_exit = '[{"call": "a:b", "timeout": "2m"}, "c:d"]'
+    properties = base_job_template(BASE, PoolOptions(on_exit=on_exit))["variables"]["properties"]
+    assert properties["on_exit"]["default"] == on_exit
+    assert properties["on_exit_reserve"]["default"] == "2m30s"
+    assert properties["termination_grace_period_seconds"]["default"] == 180
+    template = changed(lambda pod: pod["spec"].update(terminationGracePeriodSeconds=100))
+    assert template["variables"]["properties"]["termination_grace_period_seconds"]["default"] == 160
+
+
+def test_an_image_of_the_base_stays_and_a_missing_one_is_prefects() -> None:
+    assert base_job_template(BASE, PoolOptions())["variables"]["properties"]["image"]["default"] == default_image()
+    own = copy.deepcopy(BASE)
+    own["variables"]["properties"]["image"]["default"] = "etl:3"
+    assert base_job_template(own, PoolOptions())["variables"]["properties"]["image"]["default"] == "etl:3"
+
+
+def test_secrets_that_the_base_gives_to_main_go_into_our_containers() -> None:
+    secret = {"name": "PREFECT_API_KEY", "valueFrom": {"secretKeyRef": {"name": "prefect", "key": "key"}}}
+    template = changed(lambda pod: pod["spec"]["containers"][0].update(env=[secret]))
+    spec = pod_of(template)["spec"]
+    assert all(secret in each["env"] for each in (*spec["initContainers"], *spec["containers"]))
+
+
+def test_annotations_only_adds_no_container() -> None:
+    template = base_job_template(BASE, PoolOptions(annotations_only=True))
+    assert names(template) == ["prefect-job"]
+    assert pod_of(template)["spec"] == pod_of(BASE)["spec"]
+    assert pod_of(template)["metadata"]["annotations"]["podhooks.io/mode"] == "{{ callback_mode }}"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda pod: pod["spec"].update(volumes="{{ volumes }}"), "spec.volumes: must be a list"),
+        (lambda pod: pod["spec"].update(terminationGracePeriodSeconds="{{ grace }}"), "write the flow's own number"),
+        (lambda pod: pod.update(metadata={"annotations": "{{ mine }}"}), "write the annotations one by one"),
+        (lambda pod: pod["spec"].update(initContainers=[{"name": "on-exit"}]), "rename it"),
+        (lambda pod: pod["spec"].update(containers="{{ containers }}"), "no base job template of a Kubernetes"),
+    ],
+)
+def test_a_base_that_can_not_be_injected_is_refused(change: Any, said: str) -> None:
+    with pytest.raises(ManifestError, match=re.escape(said)):
+        changed(change)
+
+
+@pytest.mark.parametrize("only", [False, True])
+def test_default_callbacks_that_can_not_be_used_are_refused(only: bool) -> None:
+    with pytest.raises(InputError, match=r"podhooks.io/on-exit"):
+        base_job_template(BASE, PoolOptions(on_exit="no-colon", annotations_only=only))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "isn't JSON, as `prefect work-pool` writes templates"),
+        ("[]", "isn't a template but list"),
+        ("{}", "this is no base job template of a Kubernetes work pool"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_a_wrong_file_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Any, text: str | None, said: str
+) -> None:
+    path = tmp_path / "base.json"
+    if text is not None:
+        path.write_text(text)
+    assert main(["prefect", "base-job-template", "--base", str(path)]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    assert str(path) in output.err
+    assert said in output.err
