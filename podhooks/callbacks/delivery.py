@@ -129,6 +129,8 @@ def attempt(message: Message, budget: Budget) -> Answer:
         return Answer(0, f"gave no answer within {seconds:.1f} s", again=True)
     except (OSError, http.client.HTTPException) as error:
         return failed(message, error)
+    except ValueError as error:  # a host that no name server could be asked for
+        return Answer(0, f"can't be asked: {message.hide(str(error))}")
 
 
 def exchange(message: Message, seconds: float) -> Answer:

@@ -13,13 +13,17 @@ import pytest
 
 from podhooks import contract
 from podhooks.callbacks import events, logs, resources
+from podhooks.callbacks.api import Api
+from podhooks.callbacks.budget import Budget
 from podhooks.context import PodInfo, RunContext
 from podhooks.errors import CallbackError, Forbidden, InputError, PodhooksError, Unreachable
+from podhooks.kube import Access
 from podhooks.local import Cluster
 from podhooks.local.apiserver import Action, ApiServer, Fault
 from podhooks.local.store import Store
 from tests.callback_contexts import on_exit
 from tests.integration import local_pods
+from tests.integration.receivers import answer, receiving
 
 EVENTS = "/api/v1/namespaces/default/events"
 JOB = {"apiVersion": "batch/v1", "kind": "Job", "name": "etl", "uid": "uid-of-the-job", "controller": True}
@@ -207,6 +211,16 @@ def test_a_list_comes_page_by_page(server: ApiServer, context: RunContext) -> No
     collected(context)
     asked = [each.query for each in server.requests if each.path.endswith("/pods")]
     assert asked == ["fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed&limit=250"]
+
+
+def test_pages_are_put_together(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = ({"items": [{"n": n}], "metadata": {"continue": each}} for n, each in ((1, "token of page 2"), (2, "")))
+    with receiving(answer(200, json.dumps(one)), answer(503), answer(200, json.dumps(two))) as server:
+        access = Access(f"http://127.0.0.1:{server.server_port}")
+        with Api(access, resources.CLUSTER_GRANT, Budget(20)) as api:
+            assert [each["n"] for each in api.items("/api/v1/pods", labelSelector="")] == [1, 2]
+    again = "/api/v1/pods?limit=250&continue=token+of+page+2"
+    assert [each.path for each in server.received] == ["/api/v1/pods?limit=250", again, again]
 
 
 def test_without_the_cluster_role_the_line_has_the_commands_and_the_other_way(

@@ -214,6 +214,7 @@ BAD = {
     "a file": ({"url": "file:///etc/passwd"}, "must begin with http"),
     "no port": ({"url": "http://x:port/"}, "must begin with http"),
     "a blank": ({"url": "http://x/a b"}, "percent-encode"),
+    "a host without a name": ({"url": "http://a..b/T0KEN-IN-THE-PATH"}, "(http://a..b/***) can't be asked: "),
     "a header with a line": ({"url": "http://x", "headers": {"X": "a\nb"}}, "the header 'X'"),
     "no such field": ({"url": "http://x", "body": {"a": "{exit}"}}, "body: there is no {exit}: write one of attempt"),
     "no time": ({"url": "http://x", "timeout": "soon"}, "timeout: 'soon' is no duration"),
@@ -224,7 +225,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_arguments_that_cannot_be_meant_are_one_line(name: str) -> None:
     arguments, said = BAD[name]
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(PodhooksError) as caught:
         notify.webhook(on_exit(), **arguments)  # type: ignore[arg-type]
     assert said in str(caught.value)
     assert "T0KEN" not in str(caught.value)
@@ -316,6 +317,14 @@ def test_a_title_and_a_body_of_ones_own() -> None:
         notify.apprise(on_start(), as_apprise(server), title="{pod}", body="starting {container}")
     got = server.received[0].json
     assert (got["title"], got["message"], got["type"]) == ("etl-x7z", "starting main", "info")
+
+
+@OWN_WARNINGS
+def test_a_service_that_never_answers_is_given_up_before_the_deadline() -> None:
+    began = time.monotonic()
+    with receiving(silence) as server, pytest.raises(CallbackError, match=r"number 1 \(json://\): no answer in time"):
+        notify.apprise(on_exit(seconds=2), as_apprise(server))
+    assert time.monotonic() - began < 3.5
 
 
 @OWN_WARNINGS
