@@ -11,7 +11,7 @@ from podhooks.durations import parse_duration
 from podhooks.errors import PlanError
 from podhooks.findings import closest, did_you_mean, shown
 from podhooks.plan_text import read_structure
-from podhooks.quantities import quantity_problem, quantity_value
+from podhooks.quantities import quantity, quantity_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _above_limit(requests: Mapping[str, Json], limits: Mapping[str, Json]) -> li
     return [
         f"requests more {name} than its limit: write at most {limits[name]}"
         for name in requests
-        if name in limits and quantity_value(requests[name]) > quantity_value(limits[name])
+        if name in limits and quantity(requests[name]) > quantity(limits[name])
     ]
 
 

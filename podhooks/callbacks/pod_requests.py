@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from podhooks.callbacks.quantity import exact
+from podhooks.quantities import quantity
 
 if TYPE_CHECKING:
     from podhooks.context import Json
@@ -59,7 +59,7 @@ def amounts(holder: Mapping[str, Json], name: str) -> dict[str, Fraction]:
 
 
 def quantities(given: Mapping[str, Json]) -> dict[str, Fraction]:
-    return {name: exact(value) for name, value in given.items()}
+    return {name: quantity(value) for name, value in given.items()}
 
 
 def add(left: Amounts, right: Amounts) -> dict[str, Fraction]:

@@ -13,7 +13,6 @@ from urllib.parse import quote
 from podhooks.callbacks.api import Api, Grant
 from podhooks.callbacks.budget import Budget
 from podhooks.callbacks.pod_requests import Amounts, add, fits, is_over, quantities, requested, subtract, total
-from podhooks.callbacks.quantity import as_number
 from podhooks.context import RunContext, format_time
 from podhooks.errors import CallbackError, InputError
 
@@ -178,3 +177,10 @@ def write(path: str, document: Mapping[str, Json]) -> None:
         os.replace(path + ".part", path)
     except OSError as error:
         raise CallbackError(f"can't write {path}: {error.strerror}") from error
+
+
+def as_number(value: Fraction) -> int | float:
+    """For JSON: a whole number, else to the thousandth, rounded down (what is free must be there)."""
+    if value.denominator == 1:
+        return int(value)
+    return float(Fraction(int(value * 1000 // 1), 1000))

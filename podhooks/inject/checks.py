@@ -10,7 +10,7 @@ from podhooks.durations import format_duration
 from podhooks.findings import did_you_mean
 from podhooks.inject import containers, dask
 from podhooks.inject.case import Case
-from podhooks.inject.quantities import parse_quantity
+from podhooks.inject.quantities import is_quantity
 from podhooks.inject.settings import Delivery
 from podhooks.inject.shapes import Json
 from podhooks.plan import Finding, Mode, Severity
@@ -114,7 +114,7 @@ def _main_fields_taken(case: Case) -> Iterator[Finding]:
 def _resources(case: Case) -> Iterator[Finding]:
     for part, values in mapping(case.plan.resources).items():
         for name, value in mapping(values).items():
-            if parse_quantity(value) is None:
+            if not is_quantity(value):
                 problem = f"{part}.{name} is {value!r}, which isn't a quantity: write one like 100m or 256Mi"
                 yield finding("bad-quantity", contract.RESOURCES, problem)
 

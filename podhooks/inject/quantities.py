@@ -1,31 +1,12 @@
-"""Kubernetes quantities (`100m`, `1.5Gi`, `2e3`), and the resources of our containers."""
+"""The resources of our containers."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from decimal import Decimal
 
 from podhooks.inject.shapes import Json
 from podhooks.podobject import mapping
-
-_SUFFIXES: Mapping[str, Decimal] = {
-    "": Decimal(1),
-    **{
-        suffix: Decimal(10) ** power
-        for suffix, power in zip("numkMGTPE", (-9, -6, -3, 3, 6, 9, 12, 15, 18), strict=True)
-    },
-    **{suffix + "i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
-}
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i)?)")
-
-
-def parse_quantity(value: Json) -> Decimal | None:
-    """The number that a quantity stands for; None for anything that isn't one."""
-    match = _QUANTITY.fullmatch(str(value)) if isinstance(value, (str, int, float)) else None
-    if match is None or isinstance(value, bool):
-        return None
-    return Decimal(match[1]) * (Decimal(10) ** int(match[2]) if match[2] else _SUFFIXES[match[3] or ""])
+from podhooks.quantities import quantity
 
 
 def completed(given: Mapping[str, Json], defaults: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
@@ -49,6 +30,13 @@ def completed(given: Mapping[str, Json], defaults: Mapping[str, Json]) -> dict[s
     return {part: {name: values[name] for name in values} for part, values in merged.items()}
 
 
+def is_quantity(value: Json) -> bool:
+    try:
+        quantity(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _above(left: Json, right: Json) -> bool:
-    one, other = parse_quantity(left), parse_quantity(right)
-    return one is not None and other is not None and one > other
+    return is_quantity(left) and is_quantity(right) and quantity(left) > quantity(right)

@@ -7,8 +7,10 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from podhooks.local.resources import Json
+from podhooks.quantities import quantity
 
 Lookup = Callable[[str, str], "Json | None"]
 """(plural, name) to the object in the pod's namespace, or None."""
@@ -16,9 +18,6 @@ Lookup = Callable[[str, str], "Json | None"]
 _SUBSCRIPT = re.compile(r"^metadata\.(labels|annotations)\['(.+)'\]$")
 _REFERENCE = re.compile(r"\$(\$|\(([-._A-Za-z0-9]+)\))")
 _VARIABLE = re.compile(r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")
-_UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
-_UNITS |= {f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", 1)}
-_QUANTITY = re.compile(r"^([0-9.]+(?:e[0-9]+)?)([a-zA-Z]*)$")
 
 
 class ConfigError(Exception):
@@ -60,23 +59,22 @@ def resource_value(pod: Json, container: Json, reference: Mapping[str, str]) -> 
         owner = next((c for c in everyone if c["name"] == name), container)
     kind, _, resource = reference["resource"].partition(".")
     given = (owner.get("resources") or {}).get(kind) or {}
-    amount = quantity(str(given[resource])) if resource in given else _machine(resource) if kind == "limits" else 0.0
-    divisor = quantity(str(reference.get("divisor") or "0")) or 1.0
+    amount = amount_of(str(given[resource])) if resource in given else _machine(resource) if kind == "limits" else 0
+    divisor = amount_of(str(reference.get("divisor") or "0")) or 1
     return str(-int(-amount // divisor))
 
 
-def _machine(resource: str) -> float:
+def _machine(resource: str) -> Fraction:
     if resource == "cpu":
-        return float(os.cpu_count() or 1)
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if resource == "memory" else 0.0
+        return Fraction(os.cpu_count() or 1)
+    return Fraction(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if resource == "memory" else 0)
 
 
-def quantity(text: str) -> float:
-    """A Kubernetes quantity such as 64Mi or 250m. ConfigError for anything else."""
-    found = _QUANTITY.match(text)
-    if not found or found[2] not in _UNITS:
-        raise ConfigError(f"quantity {text!r} can't be read")
-    return float(found[1]) * _UNITS[found[2]]
+def amount_of(text: str) -> Fraction:
+    try:
+        return quantity(text)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:

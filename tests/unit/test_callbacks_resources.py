@@ -9,7 +9,8 @@ import pytest
 
 from podhooks.callbacks import resources
 from podhooks.callbacks.pod_requests import fits, is_over, requested
-from podhooks.callbacks.quantity import as_number, exact
+from podhooks.callbacks.resources import as_number
+from podhooks.quantities import quantity
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ from podhooks.callbacks.quantity import as_number, exact
     ],
 )
 def test_a_quantity_is_read_exactly(text: object, value: Fraction | int) -> None:
-    assert exact(text) == value
+    assert quantity(text) == value
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_a_quantity_is_read_exactly(text: object, value: Fraction | int) -> None
 )
 def test_what_is_no_quantity_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="is no quantity"):
-        exact(text)
+        quantity(text)
 
 
 def test_numbers_for_json_are_whole_or_rounded_down() -> None:
