@@ -4,11 +4,11 @@ hooks       what on_start and on_exit may be, and the annotations that they beco
 flows       what a flow is, and what its end means
 handle      what `execute` gives back
 base        what all environments have
-local       main in this process; watcher: the process beside it that runs the callbacks
+local       main in this process; watcher: the process beside it that runs the callbacks, with inherited and main_child
 remote      main in the pod that one is in
 travel      how functions reach another process: by name, or pickled in a Secret
 manifest    the Job of a job file with the flow in it                                  pure
-kubernetes_job, dask_kubernetes   main in a Job of its own; progress: how it goes on
+kubernetes_job, dask_kubernetes   main in a Job of its own; job_handle and progress: how it goes on
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from podhooks.environments.base import Environment, label_mapping
 from podhooks.environments.flows import Ended
 from podhooks.environments.handle import Finished
 from podhooks.environments.hooks import Callbacks, Planned
-from podhooks.environments.watcher import Job, Report, Watcher, leave_last_words
+from podhooks.environments.main_child import leave_last_words
+from podhooks.environments.watcher import Job, Report, Watcher
 from podhooks.plan import Callback
 from podhooks.run.summary import CallbackLine
 from podhooks.value import Value

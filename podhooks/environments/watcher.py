@@ -15,27 +15,22 @@ import shutil
 import signal
 import socket
 import sys
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from podhooks import contract, log, podinfo, processes
-from podhooks.child import leave
+from podhooks import contract, log, podinfo
 from podhooks.children import Watch
 from podhooks.context import CallbackOutcome, ExitInfo, Hook, PodInfo, Result, Status
 from podhooks.environments import inherited
 from podhooks.environments.flows import MAIN, now
+from podhooks.environments.main_child import MainChild, last_words, log_tail
 from podhooks.errors import PodhooksError
 from podhooks.plan import Plan, Policy
 from podhooks.record import Record
 from podhooks.resolve import CHECK_TIMEOUT_SECONDS, problems
 from podhooks.runner import run_hook
 from podhooks.value import Value
-
-GRACE_SECONDS = float(contract.DEFAULT_GRACE_SECONDS)  # what main has to end in when it is told to
-TICK_SECONDS = 0.05
-LAST_WORDS = "main-message"  # in the work directory: why main failed, in one line
 
 
 class Job(Value):
@@ -152,7 +147,8 @@ class _Watching:
         end, on_start = self._start(broken)
         self._say({"start": end is None})
         if end is None:
-            end = self._hear() if self._job.main is None or self._has_been_told() else self._run_main()
+            main = None if self._has_been_told() else self._job.main
+            end = self._hear() if main is None else self._run_main(main)
         on_exit = self._run_hook(Hook.ON_EXIT, end)
         try:
             self._say(Report(end, on_start, on_exit).to_json())
@@ -194,16 +190,16 @@ class _Watching:
         """Whether the other side has said something while on_start ran, or is gone."""
         return bool(select.select([self._connection], [], [], 0)[0])
 
-    def _run_main(self) -> ExitInfo:
+    def _run_main(self, main: Callable[[], int]) -> ExitInfo:
         started_at = now()
-        child = MainChild(self._job, self._connection)
+        child = MainChild(main, self._job.main_log, self._connection)
         code = os.waitstatus_to_exitcode(child.wait())
         end = ExitInfo(
             Result.SUCCEEDED if code == 0 else Result.FAILED,
             exit_code=code if code >= 0 else 128 - code,
             signal=-code if code < 0 else None,
             reason="Completed" if code == 0 else "Error",
-            message=_last_words(self._job.work_dir),
+            message=last_words(self._job.work_dir),
             container=MAIN,
         )
         return end.replace(started_at=started_at, finished_at=now())
@@ -224,88 +220,3 @@ class _Watching:
 
     def _say(self, data: Mapping[str, Any]) -> None:
         self._connection.sendall(json.dumps(data).encode() + b"\n")
-
-
-class MainChild:
-    """Main in a process of its own. What it writes goes on to our output, and is kept for its log's tail."""
-
-    def __init__(self, job: Job, connection: socket.socket) -> None:
-        self._connection = connection
-        self._output, output_end = os.pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
-            _be_main(job, connection, output_end)
-        os.close(output_end)
-        os.set_blocking(self._output, False)
-        self._log = open(job.main_log, "ab", buffering=0)  # noqa: SIM115  closed in wait()
-        self._kill_at = float("inf")
-
-    def wait(self) -> int:
-        """Its status as waitpid has it. When the other side wants it to end, or is gone, it has the grace period."""
-        while not processes.has_exited(self._pid):
-            told = self._kill_at < float("inf")
-            waiting: list[Any] = [self._output] if told else [self._output, self._connection]
-            ready = select.select(waiting, [], [], TICK_SECONDS)[0]
-            if self._output in ready and not self._copy():
-                time.sleep(TICK_SECONDS)  # it has closed its output, that's not its end
-            if self._connection in ready:
-                self._kill_at = time.monotonic() + GRACE_SECONDS
-                os.kill(self._pid, signal.SIGTERM)
-            if time.monotonic() >= self._kill_at:
-                os.kill(self._pid, signal.SIGKILL)
-        while self._copy():
-            pass
-        self._log.close()
-        os.close(self._output)
-        return os.waitpid(self._pid, 0)[1]
-
-    def _copy(self) -> bool:
-        """Whether there was something."""
-        try:
-            data = os.read(self._output, 65536)
-        except BlockingIOError:
-            return False
-        self._log.write(data)
-        with contextlib.suppress(OSError):
-            os.write(1, data)
-        return bool(data)
-
-
-def _be_main(job: Job, connection: socket.socket, output: int) -> None:
-    """Never returns."""
-    code = contract.EXIT_CALLBACK_FAILED
-    try:
-        connection.close()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.close(output)
-        sys.stdout = sys.__stdout__ = open(1, "w", buffering=1, closefd=False)  # type: ignore[misc]  # noqa: SIM115
-        sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, closefd=False)  # type: ignore[misc]  # noqa: SIM115
-        code = job.main() if job.main is not None else code
-        leave()
-    finally:
-        os._exit(code)
-
-
-def leave_last_words(work_dir: str, message: str) -> None:
-    with open(os.path.join(work_dir, LAST_WORDS), "w", encoding="utf-8") as file:
-        file.write(message)
-
-
-def _last_words(work_dir: str) -> str:
-    try:
-        with open(os.path.join(work_dir, LAST_WORDS), encoding="utf-8") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def log_tail(path: str, lines: int) -> str:
-    if not path:
-        return "[podhooks: main ran in the process itself, its output went where all output goes]"
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return "".join(file.readlines()[-lines:])
-    except OSError as error:
-        return f"[podhooks: main's log can't be read: {error.strerror}]"

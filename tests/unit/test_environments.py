@@ -138,6 +138,25 @@ def test_a_name_that_leads_to_something_else_is_no_name(monkeypatch: pytest.Monk
     assert travel.name_of(function) is None
 
 
+class FlowLike:
+    """As Prefect's flows are: an object that is called, with the function in it as `fn`."""
+
+    name = "Load Rows"
+
+    def __init__(self, function: Any) -> None:
+        self.fn = function
+
+    def __call__(self) -> None: ...
+
+
+def test_a_flow_of_prefect_is_named_after_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = FlowLike(callbacks.takes_nothing)
+    assert flows.name_of(flow) == "load-rows"
+    assert travel.name_of(flow) is None, "the name leads to the function here, not to the flow"
+    monkeypatch.setattr(callbacks, "takes_nothing", flow)
+    assert travel.name_of(flow) == f"{callbacks.__name__}:takes_nothing"
+
+
 def test_functions_of_main_are_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
     def function() -> None: ...
 

@@ -238,6 +238,7 @@ def test_a_prefect_flow_is_the_flow_run_that_is_named(
 ) -> None:
     """With a stand-in for Prefect, which has these two functions at this place."""
     (tmp_path / "prefect").mkdir()
+    (tmp_path / "prefect" / "__init__.py").touch()
     (tmp_path / "prefect" / "flow_engine.py").write_text(PREFECT)
     (tmp_path / "etl.py").write_text("from prefect.flow_engine import Flow\nflow = Flow()\n")
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", run_id)
