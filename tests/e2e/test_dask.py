@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,24 +30,27 @@ print("MADE", json.dumps(made))
 """
 
 
+def is_established(cluster: RealCluster, name: str) -> bool:
+    condition = "jsonpath={.status.conditions[?(@.type=='Established')].status}"
+    return "True" in cluster.kubectl("get", "crd", name, "-o", condition, check=False)
+
+
 @pytest.fixture(scope="module")
 def definitions(cluster: RealCluster) -> Iterator[None]:
-    """The operator's resource definitions, out of its package; those that were there already stay."""
+    """The operator's resource definitions, out of its package. Those of others stay; ours, too, in a parallel run."""
     spec = find_spec("dask_kubernetes")
     assert spec is not None
-    (package,) = spec.submodule_search_locations or ()
-    (directory,) = Path(package).glob("operator/deployment/helm/*/crds")
+    assert spec.submodule_search_locations
+    files = sorted(Path(spec.submodule_search_locations[0]).glob("operator/deployment/helm/*/crds/*.yaml"))
     before = cluster.kubectl("get", "crd", "-o", "name")
-    made = []
-    for path in sorted(directory.glob("*.yaml")):
-        if f"/{path.stem}s.kubernetes.dask.org" not in before:
-            made.append(f"{path.stem}s.kubernetes.dask.org")
-            cluster.kubectl("create", "-f", str(path))
-    for name in made:
-        cluster.kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=60s")
+    names = [f"{path.stem}s.kubernetes.dask.org" for path in files]
+    for path, name in zip(files, names, strict=True):
+        cluster.kubectl("apply", "--server-side", "-f", str(path))
+        cluster.until(partial(is_established, cluster, name), f"{name} is established")
     yield
-    for name in made:
-        cluster.kubectl("delete", "crd", name, "--wait=false", check=False)
+    for name in names:
+        if name not in before and "PYTEST_XDIST_WORKER" not in os.environ:
+            cluster.kubectl("delete", "crd", name, "--wait=false", check=False)
 
 
 @pytest.fixture
