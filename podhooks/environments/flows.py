@@ -12,9 +12,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from podhooks import log
 from podhooks.context import ExitInfo, Result
 from podhooks.errors import InputError
 from podhooks.findings import shown
+from podhooks.inject.dask import without_executor
+from podhooks.plan import Plan
 from podhooks.resolve import one_line
 from podhooks.value import Value
 
@@ -36,6 +39,12 @@ def check(flow: object) -> Callable[..., object]:
     if hasattr(flow, "run") and hasattr(flow, "tasks"):
         raise InputError("this is a flow of Prefect 0.x or 1.x: Podhooks runs flows of Prefect 3, and any function")
     raise InputError(f"{shown(flow)} is no flow: give a Prefect flow or a function, without calling it")
+
+
+def warn_of_callbacks(flow: object, plan: Plan) -> None:
+    """PIN-12's own case: callbacks for Dask around a flow that doesn't run its tasks on Dask."""
+    for found in without_executor(plan, flow):
+        log.warning(found.message, where=found.where, code=found.code)
 
 
 def function_of(flow: object) -> object:

@@ -118,6 +118,7 @@ class KubernetesJobEnvironment(Environment):
             trip = self.trip(flow, parameters, backend, flow_run_id)
             for line in notices(trip, backend):
                 log.warning(line)
+            flows.warn_of_callbacks(flow, trip.planned.plan)
             job = create(trip, backend)
             return self._handle(backend, job, trip)
         except BaseException:

@@ -81,6 +81,7 @@ class Site(Value):
 
 def run(flow: Callable[..., object], parameters: Mapping[str, Any], planned: Planned, site: Site) -> Finished:
     """on_start, main, on_exit."""
+    flows.warn_of_callbacks(flow, planned.plan)
 
     def main() -> int:
         ended = flows.run(flow, parameters)

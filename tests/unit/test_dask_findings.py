@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from podhooks import LocalEnvironment
 from podhooks.context import EMPTY
 from podhooks.inject import inject, inject_object
 from podhooks.inject.dask import without_executor
@@ -122,3 +123,16 @@ def test_a_flow_with_one_is_not_nor_a_function(flow: object) -> None:
 def test_other_callbacks_are_nobody_s_business() -> None:
     other = Plan(on_start=(Callback("o", call="mine:own", arguments=EMPTY),))
     assert without_executor(other, Flow(ThreadPoolTaskRunner())) == ()
+
+
+@pytest.mark.parametrize(("runner", "warned"), [(ThreadPoolTaskRunner(), True), (DaskTaskRunner(), False)])
+def test_an_environment_says_so_when_it_runs_such_a_flow(
+    runner: object, warned: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def flow() -> None:
+        pass
+
+    flow.task_runner = runner  # type: ignore[attr-defined]
+    callback = {"call": DASK + "delete_cluster", "when": "failure"}
+    LocalEnvironment(on_exit=callback).execute(flow)
+    assert (f"code={CODE}" in capfd.readouterr().err) is warned
