@@ -354,6 +354,16 @@ class TestOurOwnDeath:
             ("succeeded", 1),
         ]
 
+    def test_a_second_life_needs_no_api_to_go_on(self, make: Make, server: ApiServer) -> None:
+        pod = make()
+        pod.annotate(**{"on-exit": "calls:slow,calls:tell", "on-exit-retries": "0"})
+        pod.start().watching().main_ends(3)
+        until(lambda: pod.told)
+        pod.signal(signal.SIGKILL)
+        pod.ended()
+        server.faults.add(Fault(POD, Action.HANG, times=1000))
+        pod.start().expect("slow begins", "tell Failed 3", seconds=8)
+
     def test_an_interrupted_callback_without_retries_is_not_run_again(self, make: Make) -> None:
         pod = make()
         pod.annotate(**{"on-exit": "calls:slow,calls:second", "on-exit-retries": "0"})
