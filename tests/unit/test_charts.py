@@ -211,6 +211,32 @@ def test_durations_are_what_the_injector_reads() -> None:
         assert made[name]["spec"]["terminationGracePeriodSeconds"] >= 30 + parse_duration(text)
 
 
+FINE_POINTS: list[dict[str, Any]] = [
+    {"on-exit": "a:b", "resources": '{"limits": {"cpu": "5m"}}'},
+    {"on-exit": "a:b", "resources": '{"requests": {"memory": "1.5Gi", "ephemeral-storage": 2e9}}'},
+    {"on-exit": "a:b", "resources": "requests: {cpu: 2}\nlimits: {nvidia.com/gpu: 1}"},
+    {"on-exit": "a:b", "main-container": "*"},
+    {"on-exit": "# first\na:b, c:d  # with: a comment\n\n/x/y.py:z", "on-exit-timeout": "7s"},
+    {"on-exit": "- a:b # one\n- {call: c:d, timeout: 2m, when: [failure]}"},
+    {"on-exit": "exec: [sh, -c, 'echo hello']\ntimeout: 1m1s"},
+    {"on-exit": '[{"exec": ["a"], "timeout": "5m"}, {"call": "b:c"}]', "reserve": "2h"},
+    {"on-exit": "module:é", "on-start": "a:b", "on-start-timeout": "1h"},
+]
+
+
+def test_fine_points_are_read_as_the_injector_reads_them() -> None:
+    pods = {}
+    for number, each in enumerate(FINE_POINTS):
+        annotations = {contract.PREFIX + name: text for name, text in each.items()}
+        pod = {"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "main", "image": "a"}]}}
+        pods[f"p{number}"] = {"pod": pod, "values": {}}
+    made = injected_by_helm(pods)
+    for name, each in pods.items():
+        expected, report = inject(each["pod"])
+        assert not report.errors
+        assert made[name] == expected, each
+
+
 @pytest.mark.parametrize("text", ["5 minutes", "90", "1m1h", "s", "-5s", "0s", "200h", "1.s"])
 def test_what_is_no_duration_is_refused_in_one_sentence(text: str) -> None:
     said = refusal({contract.ON_EXIT: "a:b", contract.RESERVE: text})
@@ -230,6 +256,17 @@ def test_what_is_no_duration_is_refused_in_one_sentence(text: str) -> None:
         ({"on-exit": "a:b", "resources": "{limits: {cpu: 1GB}}"}, {}, '"1GB" isn\'t a quantity: write one like 100m'),
         ({"on-exit": "a:b"}, {"volumes": [{"name": "podhooks-shared"}]}, "spec.volumes[0].name: "),
         ({"on-exit": "a:b"}, {"containers": []}, "the pod has no containers, so there is no main"),
+        ({"on-exit": " "}, {}, "podhooks.io/on-exit: is empty: write a value, or remove the annotation"),
+        (
+            {"on-exit": "a:b"},
+            {"containers": [{"name": "main", "env": [{"name": contract.ENV_MODE, "value": "x"}]}]},
+            "PODHOOKS_MODE is a variable of main that Podhooks sets itself: take it out",
+        ),
+        (
+            {"on-exit": "a:b"},
+            {"containers": [{"name": "main", "volumeMounts": [{"name": "x", "mountPath": "/podhooks"}]}]},
+            "/podhooks of main is below /podhooks, where Podhooks mounts its own volumes",
+        ),
         ({"on-exit": 5}, {}, "podhooks.io/on-exit: is 5, but annotations hold text: put it in quotes"),
         ({"on-exit": "a:b", "status": "{}"}, {}, "this pod is injected already"),
     ],

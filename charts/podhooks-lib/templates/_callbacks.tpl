@@ -11,7 +11,7 @@ with commas or lines, or a YAML or JSON list. Only timeouts are read from it her
 {{- $first := first $lines | default "" -}}
 {{- $structured := or (regexMatch "^([\\[{\"|>&!%]|- |---|-$)" $first) (contains ": " $first) (hasSuffix ":" $first) -}}
 {{- $entries := list -}}
-{{- if and $structured (not (regexMatch "^(/|lambda)" $first)) -}}
+{{- if $structured -}}
   {{- $value := include "podhooks.parsed" . | fromJson -}}
   {{- if kindIs "slice" $value.value -}}
     {{- $entries = $value.value -}}
