@@ -10,7 +10,7 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from podhooks.children import open_standard_descriptors
+from podhooks.descriptors import open_standard_descriptors
 from podhooks.context import ExitInfo, Hook, PodInfo, Result, RunContext
 from podhooks.plan import Callback, Policy
 from podhooks.record import Record

@@ -1,4 +1,4 @@
-"""Variables, expansion, quantities, and rewriting of mount paths."""
+"""Variables, expansion, resources, and rewriting of mount paths."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from podhooks.local.fields import ConfigError, Environment, expand, field_value, quantity, resource_value
+from podhooks.local.fields import ConfigError, Environment, expand, field_value, resource_value
 from podhooks.local.sandbox import Launch, Mount, by_depth, rewrite
 
 Json = dict[str, Any]
@@ -56,11 +56,10 @@ def test_an_unknown_field_is_a_config_error() -> None:
         field_value(POD, "spec.nope")
 
 
-@pytest.mark.parametrize(
-    ("text", "number"), [("64Mi", 64 * 2**20), ("250m", 0.25), ("1", 1), ("2k", 2000), ("1e3", 1000)]
-)
-def test_quantities(text: str, number: float) -> None:
-    assert quantity(text) == number
+def test_what_is_no_quantity_is_a_config_error() -> None:
+    container = {"name": "c", "resources": {"limits": {"cpu": "much"}}}
+    with pytest.raises(ConfigError, match="'much' is no quantity"):
+        resource_value(POD, container, {"resource": "limits.cpu"})
 
 
 def test_resource_fields_are_rounded_up_in_units_of_the_divisor() -> None:

@@ -34,7 +34,7 @@ POD: dict[str, Any] = {
 
 def pods() -> list[Any]:
     """Every pod template of the golden manifests."""
-    found = []
+    found: list[Any] = []
     for path in sorted(GOLDEN.glob("*/input.yaml")):
         for document in YAML(typ="safe", pure=True).load_all(path.read_text("utf-8")):
             for obj, _, below in pod_templates(document or {}):
