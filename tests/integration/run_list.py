@@ -10,8 +10,8 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from podhooks.descriptors import open_standard_descriptors
 from podhooks.context import ExitInfo, Hook, PodInfo, Result, RunContext
+from podhooks.descriptors import open_standard_descriptors
 from podhooks.plan import Callback, Policy
 from podhooks.record import Record
 from podhooks.runner import run_hook
