@@ -201,6 +201,9 @@ class TestPlugins:
             dask.register_worker_plugin(
                 context(), f"{module}:Mark", arguments={"path": "/none"}, scheduler=processes.address
             )
+        before = len(processes.workers)
+        processes.add_worker()
+        present(processes, before + 1)
         dask.register_worker_plugin(
             context(),
             f"{module}:Mark",
@@ -209,9 +212,6 @@ class TestPlugins:
             travels=True,
         )
         assert "plugin on worker-" in (tmp_path / "marks").read_text()
-        before = len(processes.workers)
-        processes.add_worker()
-        present(processes, before + 1)
 
     def test_a_retry_registers_nothing_twice(self, processes: DaskProcesses, hooks: str, tmp_path: Path) -> None:
         present(processes, 1)
@@ -283,7 +283,9 @@ class TestWaiting:
 
 
 class TestDiagnostics:
-    def test_workers_that_died_or_hang_cost_nothing_but_what_they_alone_know(self, tmp_path: Path) -> None:
+    def test_workers_that_died_or_hang_cost_nothing_but_what_they_alone_know(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         own = DaskProcesses(tmp_path)
         try:
             dead, hanging = own.add_worker(), own.add_worker()
@@ -294,6 +296,9 @@ class TestDiagnostics:
             workers = json.loads((tmp_path / "dask" / "memory.json").read_text())["workers"].values()
             assert hanging in [each["name"] for each in workers]
             assert (tmp_path / "dask" / "task-stream.json").exists()
+            assert (
+                "performance-report.html is missing: a worker or the scheduler didn't answer" in capsys.readouterr().out
+            )
 
             own.scheduler.send_signal(signal.SIGSTOP)
             with pytest.raises(CallbackError, match="no Dask scheduler answers"):
