@@ -102,10 +102,12 @@ def receiving(*orders: Order) -> Iterator[Receiver]:
     with Receiver(*orders) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        yield server
-        server.ending.set()
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.ending.set()
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture

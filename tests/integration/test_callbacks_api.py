@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -373,6 +374,15 @@ def test_a_log_that_breaks_off_is_read_again(cluster: Cluster, mine: RunContext,
     cluster.apiserver.faults.add(Fault("/api/v1/namespaces/default/pods/own/log", Action.CUT))
     logs.save(mine, str(tmp_path / "out"), ["main"])
     assert files(tmp_path / "out")["own/main.log"].endswith(b"the end\n")
+
+
+def test_a_log_that_never_comes_whole_has_not_its_name(cluster: Cluster, mine: RunContext, tmp_path: Path) -> None:
+    cluster.apiserver.faults.add(Fault("/api/v1/namespaces/default/pods/own/log", Action.CUT, times=1000))
+    soon = datetime.now(timezone.utc) + timedelta(seconds=1.5)
+    with pytest.raises(Unreachable):
+        logs.save(mine.replace(deadline=soon), str(tmp_path / "out"), ["main"])
+    cluster.apiserver.faults.clear()
+    assert "own/main.log" not in files(tmp_path / "out")
 
 
 def test_a_pod_that_is_gone_is_no_failure(cluster: Cluster, mine: RunContext, tmp_path: Path) -> None:
