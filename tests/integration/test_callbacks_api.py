@@ -433,6 +433,22 @@ def test_a_target_that_cannot_be_used_is_one_line(mine: RunContext, name: str) -
     assert "\n" not in str(caught.value)
 
 
+class Leaky(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A backend whose errors quote what it was given."""
+
+    protocol = "leaky"
+    cachable = False
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        raise RuntimeError(f"403 for {self.storage_options['key']}")
+
+
+def test_a_backend_that_quotes_its_credentials_does_not_give_them_away(mine: RunContext) -> None:
+    fsspec.register_implementation("leaky", Leaky, clobber=True)
+    with pytest.raises(CallbackError, match=r"^can't write to leaky://bucket: RuntimeError: 403 for \*\*\*$"):
+        logs.save(mine, "leaky://bucket", ["main"], storage_options={"key": "s3cr3t-key"})
+
+
 def test_credentials_of_a_target_are_not_shown(mine: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD", "s3cr3t-pass")
     with pytest.raises(CallbackError) as caught:

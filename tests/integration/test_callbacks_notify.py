@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import sys
@@ -309,6 +310,20 @@ def test_one_service_that_fails_keeps_no_other_from_it_and_only_it_is_tried_agai
     said = str(caught.value) + capsys.readouterr().err
     assert said.startswith("apprise couldn't tell 1 of 2: number 1 (json://): ")
     assert not any(secret in said for secret in ("s3cr3t-pass", "T0KEN-IN-THE-PATH"))
+
+
+@OWN_WARNINGS
+def test_a_service_that_logs_its_token_does_not_give_it_away() -> None:
+    library = notify.import_apprise()
+
+    def refuse(*_: object, **__: object) -> bool:
+        logging.getLogger("apprise").warning("no channel for T0KEN-IN-THE-PATH")
+        return False
+
+    library.decorators.notify(on="leaky")(refuse)
+    with pytest.raises(CallbackError) as caught:
+        notify.apprise(on_exit(), "leaky://host/T0KEN-IN-THE-PATH", tries=1)
+    assert "no channel for ***" in str(caught.value)
 
 
 @OWN_WARNINGS
