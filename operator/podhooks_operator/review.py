@@ -7,18 +7,16 @@ pod from being admitted: a broken injector must not be able to stop a cluster.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import orjson
-
 from podhooks import __version__
-from podhooks.inject import InjectSettings, Outcome, Report, inject
+from podhooks.inject import InjectSettings, Outcome, Report
 from podhooks.plan import Finding
 from podhooks.podobject import mapping, mappings, text
 from podhooks.value import Value
 from podhooks_operator.admissionwarnings import limited, sentence, warnings_of
-from podhooks_operator.jsondiff import diff
+from podhooks_operator.alike import Injected, injected
 
 Json: TypeAlias = Any
 API_VERSION = "admission.k8s.io/v1"
@@ -70,8 +68,10 @@ def review(request: Mapping[str, Json], settings: ReviewSettings) -> Mapping[str
     return judge(request, settings).answer
 
 
-def judge(request: Json, settings: ReviewSettings) -> Review:
-    """The whole decision. Never raises."""
+def judge(
+    request: Json, settings: ReviewSettings, injector: Callable[[dict[str, Json]], Injected] | None = None
+) -> Review:
+    """The whole decision. Never raises. `injector` remembers what it did from one review to the next."""
     body = mapping(mapping(request).get("request"))
     uid = text(body.get("uid"))
     if mapping(request).get("apiVersion") != API_VERSION or mapping(request).get("kind") != KIND or not uid:
@@ -80,8 +80,8 @@ def judge(request: Json, settings: ReviewSettings) -> Review:
     if not _creates_pod(body) or not isinstance(pod, dict):
         return Review(admitted(uid), IGNORED, (NOT_A_POD,))
     try:
-        result, report = inject(pod, settings.inject)
-        found = _answered(body, pod, result, report, settings)
+        result = injector(pod) if injector is not None else injected(pod, settings.inject)
+        found = _answered(body, pod, result, settings)
     except Exception as failure:  # noqa: BLE001 (the edge: no bug of ours may stop a pod)
         warning = f"podhooks: not injected: {OWN_REASONS[INTERNAL_ERROR]}"
         found = Review(admitted(uid, [warning]), Outcome.REFUSED.value, (INTERNAL_ERROR,), failure=failure)
@@ -118,17 +118,15 @@ def _name(body: Mapping[str, Json], pod: Mapping[str, Json]) -> str:
     return text(body.get("name")) or text(metadata.get("name")) or text(metadata.get("generateName")) + "*"
 
 
-def _answered(
-    body: Mapping[str, Json], pod: dict[str, Json], result: dict[str, Json], report: Report, settings: ReviewSettings
-) -> Review:
+def _answered(body: Mapping[str, Json], pod: dict[str, Json], result: Injected, settings: ReviewSettings) -> Review:
+    report = result.report
     uid, outcome = text(body.get("uid")), report.outcome.value
     if report.errors and settings.fail_on_invalid:
         return Review(_denied(uid, report), outcome, report.reasons, denied=True)
     if report.errors:
         answer = admitted(uid, warnings_of(report, "not injected"), auditAnnotations=_audit(report))
         return Review(answer, outcome, report.reasons, refusal=_refusal(body, pod, report))
-    patch = diff(pod, result)
-    more = {"patchType": "JSONPatch", "patch": _encoded(patch)} if patch else {}
+    more = {"patchType": "JSONPatch", "patch": base64.b64encode(result.patch).decode()} if result.patch else {}
     answer = admitted(uid, warnings_of(report, "not injected"), **more, auditAnnotations=_audit(report))
     return Review(answer, outcome, report.reasons)
 
@@ -151,7 +149,3 @@ def _refusal(body: Mapping[str, Json], pod: Mapping[str, Json], report: Report) 
     owners = list(mappings(mapping(pod.get("metadata")).get("ownerReferences")))
     owner = next((each for each in owners if each.get("controller") is True), owners[0] if owners else {})
     return Refusal(text(body.get("namespace")), _name(body, pod), owner, report.errors)
-
-
-def _encoded(patch: Sequence[Mapping[str, Json]]) -> str:
-    return base64.b64encode(orjson.dumps(patch)).decode()
