@@ -1,6 +1,14 @@
 """Options of the whole suite."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadGroupScheduling
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,3 +28,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadGroupScheduling:
+    """Every test wherever there is room, but those that share a Prefect server one after the other in one process.
+
+    That is what xdist_group is for; xdist 3.8 can't do it with pytest 9.2, whose node ids can't be changed.
+    """
+    from xdist.scheduler import LoadGroupScheduling
+
+    class OneServer(LoadGroupScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return "prefect" if "/test_prefect.py::" in nodeid else nodeid
+
+    return OneServer(config, log)

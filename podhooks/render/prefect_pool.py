@@ -83,7 +83,7 @@ def base_job_template(base: Mapping[str, Json], options: PoolOptions) -> dict[st
         ManifestError: `base` isn't a Kubernetes work pool's template, or can't be injected.
         InputError: the default callbacks can't be used.
     """
-    result = plain(base)
+    result: dict[str, Json] = plain(base)
     manifest, properties = _manifest(result), _properties(result)
     if options.annotations_only:
         hooks = hook_variables(None, options.on_start, options.on_exit)

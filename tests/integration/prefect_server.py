@@ -54,6 +54,13 @@ class Server:
         self.url = f"http://127.0.0.1:{port}/api"
         self.home = home
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Nobody else's meanwhile, in whichever process."""
+        with (self.home / "prefect.turn").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def ask(self, method: str, path: str, body: Json = None, *, expect: tuple[int, ...] = (200, 201, 204)) -> Json:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"}, method=method)

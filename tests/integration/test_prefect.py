@@ -22,6 +22,8 @@ pytest.importorskip("prefect", reason="Prefect isn't installed: pip install 'pod
 pytest.importorskip("prefect_kubernetes", reason="its worker isn't installed: pip install 'podhooks[prefect]'")
 
 from podhooks.callbacks import prefect as callbacks
+from podhooks.callbacks.budget import Budget
+from podhooks.callbacks.prefect_api import PrefectApi, PrefectError, PrefectSettings
 from podhooks.context import ExitInfo, Hook, Owner, PodInfo, Result, RunContext
 from podhooks.inject import Outcome, inject
 from podhooks.local import Cluster
@@ -79,6 +81,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator
     base = tmp_path_factory.getbasetemp()
     with shared_server(base if worker_id == "master" else base.parent) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _alone(server: Server) -> Iterator[None]:
+    """SQLite has one writer: whoever else is running tests here waits, and doesn't get a 503."""
+    with server.turn():
+        yield
 
 
 class Worker:
@@ -456,9 +465,6 @@ def test_marking_twice_is_marking_once(api: Server, capsys: pytest.CaptureFixtur
 
 def test_the_server_takes_the_same_transition_only_once(api: Server) -> None:
     """A request whose answer was lost is sent again: Prefect knows it by the transition's id."""
-    from podhooks.callbacks.budget import Budget
-    from podhooks.callbacks.prefect_api import PrefectApi, PrefectSettings
-
     run = api.flow_run("RUNNING")
     client = PrefectApi(PrefectSettings.from_environ({"PREFECT_API_URL": api.url}), Budget(20))
     state = {"type": "CRASHED", "state_details": {"transition_id": str(uuid.uuid4())}}
@@ -494,7 +500,7 @@ def test_a_main_that_succeeded_without_finishing_its_run_is_a_crash(api: Server)
 
 
 def test_a_run_that_is_gone_is_one_clear_error(api: Server) -> None:
-    with pytest.raises(callbacks.PrefectError, match=r"doesn't know flow run .* \(404\)"):
+    with pytest.raises(PrefectError, match=r"doesn't know flow run .* \(404\)"):
         callbacks.mark_crashed(context(str(uuid.uuid4())))
 
 

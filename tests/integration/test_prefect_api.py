@@ -208,7 +208,7 @@ def test_a_context_that_can_not_do_is_told_before_anything_is_asked(
     ],
 )
 def test_a_zombies_wrong_address_is_told_before_anything_is_asked(
-    prefect: Prefect, arguments: dict[str, str], said: str
+    prefect: Prefect, arguments: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(PodhooksError, match=said):
         callbacks.notify_zombie(context(), **arguments)
