@@ -77,9 +77,7 @@ def test_status_reads_what_was_kept(cluster: RealCluster) -> None:
     try:
         access = ("--kubeconfig", cluster.kubeconfig, "-n", cluster.namespace)
         shown = podhooks("status", "-l", "job-name=resources", *access)
-        assert in_order(shown.stdout.splitlines(), "collect:collect", "main      Succeeded", "collect:tell"), (
-            shown
-        )
+        assert in_order(shown.stdout.splitlines(), "collect:collect", "main      Succeeded", "collect:tell"), shown
     finally:
         kept = "configmap/resources-code"
         cluster.kubectl("delete", "job/resources", kept)
