@@ -35,6 +35,7 @@ from tests.integration.prefect_server import Server, environment, shared_server
 pytestmark = pytest.mark.timeout(300)  # starting Prefect takes half a minute on a busy machine
 Json = Any
 HERE = Path(__file__).parent
+EXAMPLE = HERE.parents[1] / "examples" / "prefect"
 POD_SECONDS = 120.0
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 
@@ -378,6 +379,21 @@ def test_hooks_without_callbacks_do_no_harm(
     pod = pod_after(cluster, run)
     assert pod["status"]["phase"] == "Succeeded"
     assert server.state(run)["type"] == "COMPLETED"
+
+
+def test_the_example(server: Server, worker: Worker, local_pool: str, cluster: Cluster) -> None:
+    deploy = [sys.executable, str(EXAMPLE / "deploy.py"), local_pool]
+    done = subprocess.run(deploy, env=environment(server.home, server.url), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    deployment = server.ask("GET", "/deployments/name/etl/with-callbacks")
+    run = str(server.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", {})["id"])
+    server.set_state(run, "PENDING")
+    worker.create_job(local_pool, run, cluster)
+    pod = pod_after(cluster, run)
+    assert "working on 3 rows" in said_by(cluster, pod, "prefect-job")
+    assert server.state(run)["type"] == "COMPLETED"
+    [artifact] = server.artifacts(run)
+    assert "| Result | **Succeeded** |" in artifact["data"]
 
 
 # -- the callbacks against the server's rules --------------------------------------------------------------------------

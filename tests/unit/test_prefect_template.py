@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -225,3 +226,35 @@ def test_a_wrong_file_is_one_line_and_exit_code_2(
     assert output.err.count("\n") == 1
     assert str(path) in output.err
     assert said in output.err
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "prefect.md").read_text(encoding="utf-8")
+
+
+def table(*first: str) -> dict[str, str]:
+    """Rows of the page's tables whose first cell is one of these, with their second cell."""
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", PAGE, re.MULTILINE)
+    return {name: second for name, second in rows if name in first}
+
+
+def test_the_page_has_every_variable_and_its_default() -> None:
+    variables = all_variables()
+    found = table(*(each.name for each in variables))
+    assert list(found) == [each.name for each in variables]
+    for each in variables:
+        default = each.schema["default"]
+        if not isinstance(default, dict):
+            assert found[each.name] == f"`{default}`"
+
+
+def test_the_page_has_every_state() -> None:
+    from podhooks.callbacks.prefect_state import FINAL
+
+    left_alone = table("SCHEDULED", "PAUSED")
+    assert all(what.startswith("left alone") for what in left_alone.values())
+    assert len(left_alone) == 2
+    assert table("RUNNING")["RUNNING"] == "Crashed"
+    assert table("PENDING")["PENDING"].startswith("Crashed")
+    assert table("CANCELLING")["CANCELLING"].startswith("Cancelled")
+    final = next(line for line in PAGE.splitlines() if line.startswith("| `COMPLETED`"))
+    assert set(re.findall(r"`(\w+)`", final)) == FINAL
