@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from podhooks import contract, podobject
+from podhooks.context import EMPTY
 from podhooks.inject.settings import InjectSettings
 from podhooks.inject.shapes import Json
 from podhooks.plan import Plan
@@ -39,8 +40,9 @@ class Case(Value):
 
     @property
     def main(self) -> Mapping[str, Json]:
-        """The container that ours take after: main, or the first of all with `*`."""
-        return self.mains[0]
+        """The container that ours take after: main, or the first of all with `*`. Empty only in a pod that is refused:
+        all its containers have names that are ours."""
+        return self.mains[0] if self.mains else EMPTY
 
     @cached_property
     def mains(self) -> list[Mapping[str, Json]]:

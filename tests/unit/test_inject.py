@@ -624,6 +624,8 @@ def broken(**changes: Any) -> Pod:
         (pod({**BOTH, contract.MAIN_CONTAINER: "i"}, initContainers=[{"name": "i"}]), "unknown-main"),
         (pod(containers=[broken(), {"name": "on-exit", "image": "x"}]), "container-taken"),
         (pod(initContainers=[{"name": "podhooks-runtime", "image": "x"}]), "container-taken"),
+        (pod(containers=[{"name": "on-exit", "image": "x"}]), "container-taken"),
+        (pod(CLASSIC, containers=[{"name": "on-exit", "image": "x"}, {"name": "on-start"}]), "container-taken"),
         (pod(volumes=[{"name": "podhooks-shared", "emptyDir": {}}]), "volume-taken"),
         (pod(containers=[broken(volumeMounts=[{"name": "d", "mountPath": "/podhooks"}])]), "mount-taken"),
         (pod(containers=[broken(volumeMounts=[{"name": "d", "mountPath": "/podhooks/shared/"}])]), "mount-taken"),
