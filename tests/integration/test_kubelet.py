@@ -477,7 +477,8 @@ def test_a_deletion_during_the_backoff_shows_how_main_ended(cluster: Cluster) ->
     name = create(cluster, pod(container("exit 3"), init=(SLOW_SIDECAR,), restartPolicy="Always"))
     wait(cluster, name, lambda pod: waits_with("CrashLoopBackOff")(pod) and status_of(pod)["restartCount"] == 3)
     cluster.store.delete("pods", "default", name)
-    last = wait(cluster, name, lambda pod: "observedGeneration" in pod["status"] and is_ending(pod))
+    # On a slow machine the backoff may be over just now: then the code is that of one more run, and as true.
+    last = wait(cluster, name, lambda pod: is_ending(pod) and "exitCode" in ended(pod))
     assert ended(last)["exitCode"] == 3
     wait_until_gone(cluster, name)
 
@@ -487,7 +488,7 @@ SLOW_SIDECAR = container("trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.05;
 
 def is_ending(pod: Json) -> bool:
     """The kubelet has seen the deletion."""
-    return bool(pod["metadata"].get("deletionTimestamp")) and pod["status"]["observedGeneration"] == 2
+    return bool(pod["metadata"].get("deletionTimestamp")) and pod["status"].get("observedGeneration") == 2
 
 
 def test_an_eviction_is_named_before_the_deletion(cluster: Cluster) -> None:
