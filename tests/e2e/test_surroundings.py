@@ -25,6 +25,10 @@ RESTRICTED_MAIN = {
 }
 
 
+CONNECT = "import os, socket; socket.create_connection((os.environ['KUBERNETES_SERVICE_HOST'], 443), 2)"
+REACHED = f'python3 -c "{CONNECT}" 2>/dev/null'  # pods reach a new API server later than this machine does
+
+
 @pytest.fixture
 def strict(cluster: RealCluster) -> Iterator[RealCluster]:
     """A namespace that enforces Pod Security "restricted", and a quota that wants requests and limits of everything."""
@@ -62,7 +66,13 @@ def test_an_api_server_that_restarts_is_found_again(
     if not command:
         pytest.skip("needs a command that restarts the API server: --restart-api-server COMMAND")
     scenario = f"{mode}-restart"
-    cluster.apply(job(cluster, scenario, "while [ ! -e /podhooks/shared/go ]; do sleep 0.2; done; exit 3"))
+    cluster.apply(
+        job(
+            cluster,
+            scenario,
+            f"while [ ! -e /podhooks/shared/go ]; do sleep 0.2; done; until {REACHED}; do sleep 0.5; done; exit 3",
+        )
+    )
     pod = cluster.until_main_runs(scenario)["metadata"]["name"]
     subprocess.run(command, shell=True, check=True, timeout=180)
     cluster.kubectl("exec", pod, "-c", "main", "--", "touch", "/podhooks/shared/go")
