@@ -39,6 +39,7 @@ class Known(Value):
     server_now: datetime | None = None  # the API server's clock
     deleting_since: float | None = None  # when the deletion was first seen
     hopeless: bool = False  # there is no access to the API, and waiting won't bring it
+    troubled: bool = False  # the API answered, was away just now, and what it shows may be later than SETTLE_SECONDS
     starting: bool = False  # on-start has begun a callback that hasn't ended: a SIGTERM doesn't prove anything yet
 
 
@@ -80,7 +81,8 @@ def latest_start(known: Known, deadline: float | None) -> float | None:
         # Main is dead. During a deletion that is all there is to learn; else the API may only lag behind.
         if known.hopeless or is_deleting(known.pod):
             return min(last, known.term_at)
-        return known.term_at + min(SETTLE_SECONDS, max(last - known.term_at, known.grace_seconds / 10))
+        patience = max(last - known.term_at, known.grace_seconds / 10)
+        return known.term_at + (patience if known.troubled else min(SETTLE_SECONDS, patience))
     return last
 
 

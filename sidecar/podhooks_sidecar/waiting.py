@@ -11,7 +11,7 @@ import time
 
 from podhooks import contract, log
 from podhooks.context import EMPTY
-from podhooks.errors import ApiError, Forbidden, NotFound, Unauthorized
+from podhooks.errors import ApiError, Forbidden, NotFound, Unauthorized, Unreachable
 from podhooks.podobject import containers, is_deleting, mapping, text
 from podhooks_sidecar.decide import Act, Known, decide
 from podhooks_sidecar.wakeup import Interrupted
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 FIRST_BACKOFF_SECONDS = 0.5
 MOST_BACKOFF_SECONDS = 30.0
+MOST_BACKOFF_ENDING_SECONDS = 2.0  # once a SIGTERM came: seconds are left, one pod asks a few times
 SHORT_WATCH_SECONDS = 5.0  # a watch that ends sooner and without an event counts as a failure: no busy loop
+TROUBLE_SECONDS = 60.0  # after the API was away: kubelets publish late then (seen: more than 5 s after a restart)
 STARTING_SECONDS = 0.2  # between looks at the record of on-start, only after a SIGTERM that came while it ran
 
 
@@ -56,6 +58,7 @@ class Watcher:
         self._events: Iterator[Json] | None = None
         self._failures = 0
         self._complaint = ""
+        self._trouble_at = float("-inf")
 
     def wait(self) -> Act:
         """Until on_exit has to begin."""
@@ -79,6 +82,7 @@ class Watcher:
             server_now=self._client.now() if self._client is not None else None,
             deleting_since=self._deleting_since,
             hopeless=self._hopeless,
+            troubled=bool(self.pod) and time.monotonic() - self._trouble_at < TROUBLE_SECONDS,
             starting=term_at is not None and self._is_starting(),
         )
 
@@ -151,6 +155,8 @@ class Watcher:
     def _complain(self, error: ApiError) -> None:
         """Once per kind of trouble, so that a log of six hours stays readable."""
         self._hopeless = isinstance(error, (Forbidden, Unauthorized))
+        if isinstance(error, Unreachable) or error.status >= 500:
+            self._trouble_at = time.monotonic()
         kind = f"{type(error).__name__} {error.status}"
         if error.status != 410 and kind != self._complaint:
             self._complaint = kind
@@ -160,8 +166,9 @@ class Watcher:
         self._failures += 1
         if self._failures == 1 and retry_after_seconds is None:
             return
-        bound = min(FIRST_BACKOFF_SECONDS * 2 ** min(self._failures, 10), MOST_BACKOFF_SECONDS)
-        seconds = max(bound * random.uniform(0.5, 1.0), min(retry_after_seconds or 0.0, MOST_BACKOFF_SECONDS))  # noqa: S311
+        most = MOST_BACKOFF_SECONDS if self._wakeup.term_at is None else MOST_BACKOFF_ENDING_SECONDS
+        bound = min(FIRST_BACKOFF_SECONDS * 2 ** min(self._failures, 10), most)
+        seconds = max(bound * random.uniform(0.5, 1.0), min(retry_after_seconds or 0.0, most))  # noqa: S311
         if until is not None:
             seconds = min(seconds, max(until - time.monotonic(), 0.0))
         self._wakeup.sleep(seconds)

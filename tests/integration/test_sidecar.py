@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import trustme
+from podhooks_sidecar.decide import SETTLE_SECONDS
 
 from podhooks import contract
 from podhooks.local.apiserver import Action, ApiServer, Fault
@@ -315,6 +316,24 @@ class TestTroubleWithTheApi:
             pod.expect("tell Failed 3")
             assert pod.ended() == 0
         pod.stop()
+
+    def test_after_the_server_was_away_a_late_event_is_still_waited_for(self, make: Make, server: ApiServer) -> None:
+        """A kubelet publishes late when the API server is only just back."""
+        server.faults.add(Fault(POD, Action.ANSWER, status=503, times=2))
+        pod = make().start().watching()
+        pod.signal()
+        time.sleep(SETTLE_SECONDS + 1)
+        assert pod.told == []
+        pod.main_ends(3)
+        pod.expect("tell Failed 3")
+
+    def test_a_server_that_comes_back_after_sigterm_is_found_in_seconds(self, make: Make, server: ApiServer) -> None:
+        server.faults.add(Fault(POD, Action.ANSWER, status=503, times=2, retry_after_seconds=30))
+        pod = make().start()
+        until(lambda: pod.requests)
+        pod.main_ends(3)
+        pod.signal()
+        pod.expect("tell Failed 3", seconds=10)
 
     def test_watches_that_end_at_once_are_no_busy_loop(self, make: Make, server: ApiServer) -> None:
         server.faults.add(Fault(POD, Action.END, watch=True, times=1000))

@@ -141,6 +141,10 @@ class TestNormalEnd:
         later = 5.0 + SETTLE_SECONDS
         assert act(at(later, pod=running_pod(), term_at=5.0, grace_seconds=40.0)).exit_info.result is Result.UNKNOWN
 
+    def test_after_the_api_was_away_the_wait_goes_on_until_the_reserve_begins(self) -> None:
+        known = at(5.0, pod=running_pod(), term_at=5.0, grace_seconds=40.0, troubled=True)
+        assert wait(known).until == pytest.approx(5.0 + 40.0 - 10.0 - FAREWELL_SECONDS)
+
     def test_waiting_for_the_event_ends_where_the_reserve_begins(self) -> None:
         assert wait(at(5.0, pod=running_pod(), term_at=5.0, grace_seconds=12.0)).until == pytest.approx(
             7.0 - FAREWELL_SECONDS
