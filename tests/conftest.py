@@ -22,6 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     e2e.addoption("--operator-image", default="", help="all of our image (docs/image.md), for the operator's chart")
     e2e.addoption("--restart-api-server", default="", help="a shell command that restarts the API server, and waits")
+    e2e.addoption("--stop-kubelet", default="", help="a shell command that stops the (only) node's kubelet")
+    e2e.addoption("--start-kubelet", default="", help="a shell command that starts it again")
     e2e.addoption("--pull-policy", default="IfNotPresent", help="imagePullPolicy of both")
 
 

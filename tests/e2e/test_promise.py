@@ -1,7 +1,7 @@
 """The promise on a real cluster: on_exit runs, once, with the truth about how main ended, in both modes.
 
-The scenarios are those of tests/traces. What can't be promised from inside a pod (a forced deletion, an eviction by
-the kubelet, a lost node) isn't asserted here.
+The scenarios are those of tests/traces. Where nothing inside a pod can promise that on_exit runs (a forced deletion, an
+eviction by the kubelet), what it was told, at most once, has to be true.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from podhooks import contract
+from podhooks import contract, exit_info
+from podhooks.context import Result
 from podhooks.record import parse_message
 from tests.e2e.cluster import RealCluster
 
@@ -68,6 +69,12 @@ def job(
 def told(cluster: RealCluster, scenario: str, count: int = 1) -> list[tuple[str, int | None]]:
     """What on_exit callbacks were told, once `count` of them have left word and no more come."""
     cluster.until(lambda: len(cluster.words(scenario)) >= count, f"on_exit of {scenario} leaves word")
+    return [(word["exit"]["result"], word["exit"]["exit_code"]) for word in cluster.words(scenario)]
+
+
+def told_at_most_once(cluster: RealCluster, scenario: str) -> list[tuple[str, int | None]]:
+    """What an on_exit was told whose pod is over; nothing more can come after a few seconds."""
+    time.sleep(6)
     return [(word["exit"]["result"], word["exit"]["exit_code"]) for word in cluster.words(scenario)]
 
 
@@ -213,6 +220,34 @@ def test_evicted_by_the_api(cluster: RealCluster, mode: str) -> None:
     assert told(cluster, scenario) == [("Evicted", None)]
     cluster.until(lambda: pod not in [each["metadata"]["name"] for each in cluster.pods(scenario)], "it is gone")
     assert len(cluster.words(scenario)) == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_deleted_by_force(cluster: RealCluster, mode: str) -> None:
+    """Kubelet fact 7: the pod object is gone within a second, and the containers soon after."""
+    scenario = f"{mode}-forced"
+    cluster.apply(job(cluster, scenario, OBEDIENT))
+    pod = cluster.until_main_runs(scenario)["metadata"]["name"]
+    cluster.kubectl("delete", "job", scenario, "--cascade=orphan")
+    cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+    gone(cluster, scenario)
+    assert told_at_most_once(cluster, scenario) in ([], [("Deleted", None)])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_evicted_by_the_kubelet(cluster: RealCluster, mode: str) -> None:
+    """Kubelet fact 9: all containers are killed at once, and the final pod tells why."""
+    scenario = f"{mode}-evicted-disk"
+    small = {"name": "small", "emptyDir": {"sizeLimit": "1Mi"}}
+    manifest = job(cluster, scenario, "head -c 8000000 /dev/zero > /small/big; sleep 600")
+    template = manifest["spec"]["template"]["spec"]
+    template["volumes"].append(small)
+    template["containers"][0]["volumeMounts"].append({"name": "small", "mountPath": "/small"})
+    cluster.apply(manifest)
+    ended = exit_info(finished(cluster, scenario))
+    assert ended is not None
+    assert ended.result is Result.EVICTED
+    assert told_at_most_once(cluster, scenario) in ([], [("Evicted", None)])
 
 
 @pytest.mark.parametrize("mode", MODES)

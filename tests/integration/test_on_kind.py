@@ -26,3 +26,35 @@ def test_what_is_missing_is_one_line_and_exit_code_2(tmp_path: Path, there: dict
     assert ran.returncode == 2
     assert missing in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("failing", "code", "expected"),
+    [("none", 0, 0), ("tests/e2e ", 3, 3), ("test_disruptions", 3, 3), ("test_disruptions", 5, 0)],
+)
+def test_both_parts_of_the_suite_run_and_the_cluster_is_deleted_whatever_they_say(
+    tmp_path: Path, failing: str, code: int, expected: int
+) -> None:
+    """kind itself isn't here: what stands in for it only writes down how it was called."""
+    calls = tmp_path / "calls"
+    for tool in (*BASICS, "rm", "tr", "grep"):
+        (tmp_path / tool).symlink_to(shutil.which(tool) or "")
+    scripts = {
+        "kind": "",
+        "docker": 'case "$*" in "network "*) echo 172.18.0.1;; esac',
+        "python": f'case "$*" in *"{failing}"*) exit {code};; esac',
+    }
+    for tool, script in scripts.items():
+        (tmp_path / tool).write_text(f'#!/bin/sh\necho "{tool} $*" >> {calls}\n{script}\n')
+        (tmp_path / tool).chmod(0o755)
+    (tmp_path / "sh").symlink_to(shutil.which("sh") or "")
+    environment = {"PATH": str(tmp_path), "PYTHON": str(tmp_path / "python")}
+    ran = subprocess.run(["bash", SCRIPT, "-k", "deleted"], env=environment, capture_output=True, text=True)
+    assert ran.returncode == expected, ran.stderr
+    said = calls.read_text().splitlines()
+    parts = [line for line in said if line.startswith("python ")]
+    assert ["-n 4" in part for part in parts] == [True, False]
+    assert "--webhook-host 172.18.0.1" in parts[0]
+    assert "--stop-kubelet docker exec" in parts[1]
+    assert all("-k deleted" in part for part in parts)
+    assert said[-1].startswith("kind delete cluster")
