@@ -204,10 +204,14 @@ def test_pods_come_out_as_inject_makes_them(webhook: Webhook) -> None:
     for name, given in cases.items():
         pod = webhook.pod(name, **given)
         assert ours(webhook.created(pod)) == expected(webhook, pod)
-    again = inject(webhook.pod("injected-already"), webhook.settings)[0]
-    assert ours(webhook.created(again)) == ours(again)
     assert webhook.operator is not None
-    assert "pod=injected-already outcome=unchanged" in webhook.operator.log
+    for name, with_token in (("injected-already", False), ("with-its-token", True)):
+        pod = webhook.pod(name)
+        pod["spec"]["automountServiceAccountToken"] = with_token
+        again = inject(pod, webhook.settings)[0]
+        made = webhook.created(again)
+        assert with_token or ours(made) == ours(again)
+        assert f"pod={name} outcome=unchanged" in webhook.operator.log
 
 
 def test_a_jobs_pod_is_injected_and_what_is_wrong_with_it_is_told_by_an_event(webhook: Webhook) -> None:

@@ -444,6 +444,15 @@ def test_injecting_twice_is_injecting_once() -> None:
     assert second.previous == __version__
 
 
+@pytest.mark.parametrize("mount", [{}, None, "x", {"name": None}, {"mountPath": ["x"]}])
+def test_an_injected_pod_with_a_mount_that_is_none_is_mended(mount: Any) -> None:
+    once = injected(pod())
+    spoiled = copy.deepcopy(once)
+    spoiled["spec"]["initContainers"][0]["volumeMounts"].append(mount)
+    again, report = inject(spoiled)
+    assert (again, report.outcome) == (once, Outcome.UPDATED)
+
+
 def test_changed_annotations_settings_and_versions_are_an_update() -> None:
     once = injected(pod())
     once["metadata"]["annotations"][contract.MODE] = "classic"

@@ -110,6 +110,10 @@ def with_defaults(pod: dict[str, Any]) -> dict[str, Any]:
                 item["fieldRef"]["apiVersion"] = "v1"
         if "image" in volume:
             volume["image"]["pullPolicy"] = "IfNotPresent"
+    found["spec"]["volumes"].append({"name": "kube-api-access-x", "projected": {"sources": []}})
+    for each in (*found["spec"]["initContainers"], *found["spec"]["containers"]):
+        token = {"name": "kube-api-access-x", "mountPath": contract.SERVICE_ACCOUNT_DIR, "readOnly": True}
+        each["volumeMounts"].append(token)
     return found
 
 
@@ -121,8 +125,19 @@ def test_a_pod_that_was_injected_before_it_was_created_gets_no_patch() -> None:
     pod["metadata"]["annotations"][contract.ON_EXIT] = "app:other"
     assert judge(request(pod), DEFAULTS).outcome == "updated"
     other = with_defaults(inject(POD, InjectSettings(pull_policy="Never"))[0])
-    other["spec"]["volumes"][-1]["image"]["pullPolicy"] = "Never"
+    other["spec"]["volumes"][-2]["image"]["pullPolicy"] = "Never"
     assert judge(request(other), DEFAULTS).outcome == "updated"
+
+
+def test_mounts_that_differ_are_not_taken_for_the_token_of_the_service_account() -> None:
+    for field, value in (("mountPath", "/elsewhere"), ("name", "other")):
+        pod = with_defaults(inject(POD)[0])
+        pod["spec"]["initContainers"][0]["volumeMounts"][0][field] = value
+        assert judge(request(pod), DEFAULTS).outcome == "updated"
+    pod = inject(POD)[0]
+    own = {"name": "own-token", "mountPath": contract.SERVICE_ACCOUNT_DIR}
+    pod["spec"]["containers"][0]["volumeMounts"].append(own)  # what main mounts, callbacks have to have
+    assert judge(request(pod), DEFAULTS).outcome == "updated"
 
 
 def test_only_what_is_different_is_in_the_patch() -> None:
