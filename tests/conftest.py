@@ -21,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--webhook-host", default="", help="this machine's address as the API server sees it, for the webhook"
     )
     e2e.addoption("--operator-image", default="", help="all of our image (docs/image.md), for the operator's chart")
+    e2e.addoption("--prefect-image", default="", help="an image with Prefect 3 whose entrypoint runs its arguments")
     e2e.addoption("--restart-api-server", default="", help="a shell command that restarts the API server, and waits")
     e2e.addoption("--stop-kubelet", default="", help="a shell command that stops the (only) node's kubelet")
     e2e.addoption("--start-kubelet", default="", help="a shell command that starts it again")

@@ -3,7 +3,8 @@
 #
 #   tests/e2e/on_kind.sh PYTEST_ARGUMENTS...
 #
-# IMAGE (ours, from `make image`), MAIN_IMAGE (main's: a shell and python3) and NODE_IMAGE (kindest/node:...) may be set.
+# IMAGE (ours, from `make image`), MAIN_IMAGE (main's: a shell and python3), PREFECT_IMAGE (prefecthq/prefect:3-latest, for the
+# tests that run flows) and NODE_IMAGE (kindest/node:...) may be set.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 IMAGE=${IMAGE:-podhooks/podhooks:0.1.0}
@@ -16,12 +17,14 @@ for tool in kind docker; do
 done
 docker info >/dev/null 2>&1 || { echo "on_kind.sh: docker doesn't answer: start its engine" >&2; exit 2; }
 docker image inspect "$IMAGE" >/dev/null 2>&1 || { echo "on_kind.sh: no image $IMAGE: run 'make image', or name another with IMAGE=" >&2; exit 2; }
-docker image inspect "$MAIN_IMAGE" >/dev/null 2>&1 || docker pull "$MAIN_IMAGE"
+for image in "$MAIN_IMAGE" ${PREFECT_IMAGE:+"$PREFECT_IMAGE"}; do
+  docker image inspect "$image" >/dev/null 2>&1 || docker pull "$image"
+done
 
 clean_up() { kind delete cluster --name "$name" || true; rm -rf "$work"; }
 trap clean_up EXIT
 kind create cluster --name "$name" --kubeconfig "$work/kubeconfig" --wait 120s ${NODE_IMAGE:+--image "$NODE_IMAGE"}
-kind load docker-image --name "$name" "$IMAGE" "$MAIN_IMAGE"
+kind load docker-image --name "$name" "$IMAGE" "$MAIN_IMAGE" ${PREFECT_IMAGE:+"$PREFECT_IMAGE"}
 # The gateway of kind's network is this machine, as the API server sees it.
 host=$(docker network inspect kind -f '{{range .IPAM.Config}}{{.Gateway}} {{end}}' | tr ' ' '\n' | grep -m1 '\.')
 node="docker exec $name-control-plane"
@@ -30,7 +33,7 @@ suite() { # what -k leaves nothing of is no failure: pytest's 5
   "${PYTHON:-.venv/bin/python}" -m pytest "$@" --kubeconfig "$work/kubeconfig" --image "$MAIN_IMAGE" --runtime-image "$IMAGE" \
     --pull-policy IfNotPresent || { code=$?; [ "$code" = 5 ] || status=$code; }
 }
-suite tests/e2e -n 4 --operator-image "$IMAGE" --webhook-host "$host" "$@"
+suite tests/e2e -n 4 --operator-image "$IMAGE" --webhook-host "$host" --prefect-image "${PREFECT_IMAGE:-}" "$@"
 # Alone and last: what befalls the cluster itself.
 suite tests/e2e/test_disruptions.py -n 0 --restart-api-server "$node sh -c 'kill \$(pidof kube-apiserver)' && sleep 20" \
   --stop-kubelet "$node systemctl stop kubelet" --start-kubelet "$node systemctl start kubelet" "$@"

@@ -19,6 +19,7 @@ from typing import Any
 
 Json = Any
 START_SECONDS = 150.0
+LOCAL = "127.0.0.1"
 SUPERVISOR = Path(__file__).with_name("prefect_supervisor.py")
 NEEDED_SERVICES = ("EVENT_PERSISTER",)
 OTHER_SERVICES = (
@@ -50,8 +51,8 @@ def environment(home: Path, api_url: str = "") -> dict[str, str]:
 class Server:
     """What tests ask of it."""
 
-    def __init__(self, port: int, home: Path) -> None:
-        self.url = f"http://127.0.0.1:{port}/api"
+    def __init__(self, port: int, home: Path, host: str = LOCAL) -> None:
+        self.url = f"http://{host}:{port}/api"
         self.home = home
 
     @contextmanager
@@ -133,8 +134,8 @@ class Server:
 
 
 @contextmanager
-def shared_server(directory: Path) -> Iterator[Server]:
-    """`directory` is the same for all processes of a test session.
+def shared_server(directory: Path, host: str = LOCAL) -> Iterator[Server]:
+    """`directory` is the same for all processes of a test session. `host` is the address that it listens on.
 
     Who holds the lock keeps the server alive: its supervisor waits for the lock, kills it, and then lets the lock go.
     """
@@ -143,22 +144,22 @@ def shared_server(directory: Path) -> Iterator[Server]:
     with users.open("r") as mine, starting.open("w") as one_at_a_time:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
         fcntl.flock(mine, fcntl.LOCK_SH)
-        if not said.exists() or not _answers(int(said.read_text())):
-            said.write_text(str(_start(users, directory)))
-        server = Server(int(said.read_text()), directory)
+        if not said.exists() or not _answers(host, int(said.read_text())):
+            said.write_text(str(_start(users, directory, host)))
+        server = Server(int(said.read_text()), directory, host)
         fcntl.flock(one_at_a_time, fcntl.LOCK_UN)
         yield server
 
 
-def _start(users: Path, directory: Path) -> int:
+def _start(users: Path, directory: Path, host: str) -> int:
     """The server's port, when it answers."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port = int(probe.getsockname()[1])
     home = directory / "prefect-home"
     home.mkdir(exist_ok=True)
     log = directory / "prefect.log"
-    server = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    server = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port), "--no-ui"]
     supervisor = subprocess.Popen(
         [sys.executable, "-W", "ignore", str(SUPERVISOR), str(users), str(log), *server],
         env=environment(home),
@@ -167,15 +168,15 @@ def _start(users: Path, directory: Path) -> int:
     )
     supervisor.returncode = 0  # it outlives whoever started it; nobody here waits for it
     deadline = time.monotonic() + START_SECONDS
-    while not _answers(port):
+    while not _answers(host, port):
         assert time.monotonic() < deadline, f"the Prefect server doesn't answer: {log.read_text()[-2000:]}"
         time.sleep(0.2)
     return port
 
 
-def _answers(port: int) -> bool:
+def _answers(host: str, port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=5):
+        with urllib.request.urlopen(f"http://{host}:{port}/api/health", timeout=5):
             return True
     except OSError:
         return False

@@ -48,13 +48,15 @@ def test_both_parts_of_the_suite_run_and_the_cluster_is_deleted_whatever_they_sa
         (tmp_path / tool).write_text(f'#!/bin/sh\necho "{tool} $*" >> {calls}\n{script}\n')
         (tmp_path / tool).chmod(0o755)
     (tmp_path / "sh").symlink_to(shutil.which("sh") or "")
-    environment = {"PATH": str(tmp_path), "PYTHON": str(tmp_path / "python")}
+    environment = {"PATH": str(tmp_path), "PYTHON": str(tmp_path / "python"), "PREFECT_IMAGE": "prefect:3"}
     ran = subprocess.run(["bash", SCRIPT, "-k", "deleted"], env=environment, capture_output=True, text=True)
     assert ran.returncode == expected, ran.stderr
     said = calls.read_text().splitlines()
     parts = [line for line in said if line.startswith("python ")]
     assert ["-n 4" in part for part in parts] == [True, False]
     assert "--webhook-host 172.18.0.1" in parts[0]
+    assert "docker pull prefect:3" not in said  # it is here already
+    assert any(line.startswith("kind load") and line.endswith(" prefect:3") for line in said)
     assert "--stop-kubelet docker exec" in parts[1]
     assert all("-k deleted" in part for part in parts)
     assert said[-1].startswith("kind delete cluster")

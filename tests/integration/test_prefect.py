@@ -30,6 +30,7 @@ from podhooks.local import Cluster
 from podhooks.plan import parse
 from podhooks.render.prefect_pool import PoolOptions, base_job_template
 from tests.integration.local_pods import eventually, is_over
+from tests.integration.prefect_runs import Worker, deployed_run
 from tests.integration.prefect_server import Server, environment, shared_server
 
 pytestmark = pytest.mark.timeout(300)  # starting Prefect takes half a minute on a busy machine
@@ -91,47 +92,6 @@ def _alone(server: Server) -> Iterator[None]:
         yield
 
 
-class Worker:
-    """A process with the worker's code in it: importing that takes seconds."""
-
-    def __init__(self, server: Server, log: Path) -> None:
-        self._server, self._log, self._kubeconfig = server, log, log.with_name("kubeconfig")
-        with log.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, str(HERE / "prefect_worker.py")],
-                env={**environment(server.home, server.url), "KUBECONFIG": str(self._kubeconfig)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-            )
-        self.default_template: Json = self._answer()
-
-    def job(self, pool: str, variables: Json) -> Json:
-        """The Job of a run of a new deployment with these variables."""
-        return self._ask(pool=pool, run=deployed_run(self._server, pool, variables), create=False)
-
-    def create_job(self, pool: str, run: str, cluster: Cluster) -> None:
-        cluster.kubeconfig(self._kubeconfig)
-        self._ask(pool=pool, run=run, create=True)
-
-    def _ask(self, **request: str | bool) -> Json:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> Json:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, self._log.read_text()[-3000:]
-        return json.loads(line)
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
 @pytest.fixture(scope="session")
 def worker(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     running = Worker(server, tmp_path_factory.mktemp("worker") / "log")
@@ -166,20 +126,10 @@ def flows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def cluster(server: Server, flows: Path) -> Iterator[Cluster]:
+def cluster(server: Server, flows: Path, worker: Worker) -> Iterator[Cluster]:
     with Cluster(directory=flows, environment=environment(server.home)) as running:
+        running.kubeconfig(worker.kubeconfig)
         yield running
-
-
-def deployed_run(server: Server, pool: str, variables: Json, flows: Path | None = None, **fields: Json) -> str:
-    more: Json = {"entrypoint": "flow.py:etl"}
-    if flows is not None:
-        more["pull_steps"] = [{"prefect.deployments.steps.set_working_directory": {"directory": str(flows)}}]
-    deployment = server.deployment(pool, variables, **more)
-    body = {"state": {"type": "SCHEDULED"}, **fields}
-    run = str(server.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", body)["id"])
-    server.set_state(run, "PENDING")
-    return run
 
 
 def pod_of(job: Json) -> Json:
@@ -334,7 +284,7 @@ def test_a_killed_flow_is_crashed_within_seconds_and_its_cause_is_told(
     ]
     variables = {"on_start": "hooks:prepare", "on_exit": json.dumps(on_exit), "env": {"GREETING": "hello"}}
     run = deployed_run(server, local_pool, variables, flows, parameters={"how": "wait"})
-    worker.create_job(local_pool, run, cluster)
+    worker.create_job(local_pool, run)
     eventually((flows / f"{run}.running").exists, POD_SECONDS)
     assert server.state(run)["type"] == "RUNNING"
     for each in processes_of(run):
@@ -363,7 +313,7 @@ def test_a_flow_that_fails_by_itself_is_left_to_prefect_and_its_hooks(
 ) -> None:
     variables = {"on_exit": "podhooks.callbacks.prefect:mark_crashed"}
     run = deployed_run(server, local_pool, variables, flows, parameters={"how": "raise"})
-    worker.create_job(local_pool, run, cluster)
+    worker.create_job(local_pool, run)
     pod = pod_after(cluster, run)
     assert "is left alone: it is Failed already" in said_by(cluster, pod, "on-exit")
     assert server.state(run)["type"] == "FAILED"
@@ -375,7 +325,7 @@ def test_hooks_without_callbacks_do_no_harm(
     server: Server, worker: Worker, local_pool: str, flows: Path, cluster: Cluster
 ) -> None:
     run = deployed_run(server, local_pool, {}, flows)
-    worker.create_job(local_pool, run, cluster)
+    worker.create_job(local_pool, run)
     pod = pod_after(cluster, run)
     assert pod["status"]["phase"] == "Succeeded"
     assert server.state(run)["type"] == "COMPLETED"
@@ -388,7 +338,7 @@ def test_the_example(server: Server, worker: Worker, local_pool: str, cluster: C
     deployment = server.ask("GET", "/deployments/name/etl/with-callbacks")
     run = str(server.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", {})["id"])
     server.set_state(run, "PENDING")
-    worker.create_job(local_pool, run, cluster)
+    worker.create_job(local_pool, run)
     pod = pod_after(cluster, run)
     assert "working on 3 rows" in said_by(cluster, pod, "prefect-job")
     assert server.state(run)["type"] == "COMPLETED"
