@@ -110,6 +110,7 @@ class DaskKubernetesEnvironment(KubernetesJobEnvironment):
             kubeconfig=kubeconfig,
             settings=settings,
         )
+        self._spec = _tried_once(self._spec, f"job_spec_file {self.job_spec_file}")
 
     @property
     def entries(self) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
@@ -168,8 +169,15 @@ class DaskKubernetesEnvironment(KubernetesJobEnvironment):
         self.teardown()
 
 
-def _is_job(path: str | Path) -> bool:
-    return manifest.read_mapping(path, "scheduler_spec_file").get("kind") == "Job"
+def _tried_once(job: Object, name: str) -> Object:
+    """Kubernetes tries a Job six times more where it doesn't say, and on_exit of the first try deletes the cluster."""
+    spec = {"backoffLimit": 0, **job["spec"]}
+    if spec["backoffLimit"] != 0:
+        raise InputError(
+            f"{name}: has spec.backoffLimit: {spec['backoffLimit']}, but the Dask cluster goes with the first try: "
+            "make it 0, or leave it out"
+        )
+    return {**job, "spec": spec}
 
 
 def _below(obj: Object, created: list[Object]) -> Object:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from podhooks import contract
+from podhooks import DaskKubernetesEnvironment, Result, contract
 from podhooks.inject import inject_object
 from tests.e2e.cluster import RealCluster
 from tests.e2e.test_promise import finished, job, record_of, told
@@ -176,3 +176,43 @@ def test_the_cluster_of_a_killed_main_is_deleted_and_a_missing_right_is_told(
     cluster.apply(job(cluster, "native-killed-client", "kill -9 $$; exit 137", annotations=annotations))
     finished(cluster, "native-killed-client")
     assert cluster.kubectl("get", "daskclusters", "-o", "name") == ""
+
+
+def test_the_cluster_of_a_dask_environment_goes_with_its_run(
+    cluster: RealCluster, operator: Path, tmp_path: Path
+) -> None:
+    """The scheduler's pod is the operator's work: it is there between setup and the last callback of on_exit."""
+    verbs = ["--verb=delete", "--resource=daskclusters.kubernetes.dask.org"]
+    cluster.kubectl("create", "role", "dask-environment", *verbs)
+    account = f"--serviceaccount={cluster.namespace}:default"
+    cluster.kubectl("create", "rolebinding", "dask-environment", "--role=dask-environment", account)
+    container = {"name": "flow", "image": cluster.image, "imagePullPolicy": cluster.pull_policy}
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    job_file = tmp_path / "job.yaml"
+    job_file.write_text(json.dumps({"metadata": {"name": "flow"}, "spec": {"template": {"spec": pod}}}))
+    environment = DaskKubernetesEnvironment(
+        1,
+        1,
+        image=cluster.image,
+        job_spec_file=job_file,
+        unique_job_name=True,
+        namespace=cluster.namespace,
+        kubeconfig=cluster.kubeconfig,
+        settings=cluster.settings,
+    )
+
+    def crash() -> None:
+        os._exit(9)
+
+    environment.setup(crash)
+
+    def scheduler() -> list[dict[str, Any]]:
+        return cluster.items("pods", "dask.org/component=scheduler")
+
+    cluster.until(scheduler, f"the scheduler's pod; the operator: {operator}")
+    with environment.execute(crash) as handle:
+        end = handle.wait(120)
+        assert (end.result, end.exit_code) == (Result.FAILED, 9)
+        assert [each.outcome and each.outcome.status.value for each in handle.callbacks] == ["succeeded"]
+    cluster.until(lambda: not cluster.kubectl("get", "daskclusters", "-o", "name"), "the cluster is gone")
+    cluster.until(lambda: not scheduler(), "the scheduler's pod is gone")

@@ -95,6 +95,18 @@ def job_named(name: str) -> dict[str, Any]:
     return {"kind": "Job", "metadata": {"name": name, "namespace": "default"}, "spec": {"template": template}}
 
 
+def test_the_job_is_tried_once_because_the_cluster_goes_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    job = job_named("flow")
+    path.write_text(json.dumps(job))
+    environment = DaskKubernetesEnvironment(job_spec_file=path, cluster="local")
+    assert environment.draft(environment.planned(lambda *_: ""))["spec"]["backoffLimit"] == 0
+    job["spec"]["backoffLimit"] = 3
+    path.write_text(json.dumps(job))
+    with pytest.raises(InputError, match=r"job.yaml: has spec.backoffLimit: 3, but .*: make it 0"):
+        DaskKubernetesEnvironment(job_spec_file=path, cluster="local")
+
+
 def test_a_setup_that_nobody_uses_can_be_taken_back(make: Callable[..., DaskKubernetesEnvironment]) -> None:
     environment = make(max_workers=1)
     environment.setup(callbacks.flow)
