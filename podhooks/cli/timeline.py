@@ -10,7 +10,7 @@ from podhooks.durations import format_duration
 from podhooks.inject import ObjectReport
 from podhooks.inject.manifests import look_up
 from podhooks.inject.shapes import Json
-from podhooks.plan import Callback, Guarantee, Mode, Plan, Policy
+from podhooks.plan import Callback, Mode, Plan, Policy
 from podhooks.podobject import mapping, mappings
 from podhooks.value import Value
 
@@ -113,7 +113,6 @@ def _ends(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
     native = plan.mode is Mode.NATIVE
     latest = f"at the latest {format_duration(plan.reserve_seconds)} before the end of the grace period"
     deleted = "right after main is dead" if native else latest
-    rescue = "the operator runs what is missing" if plan.guarantee is Guarantee.CLUSTER else "may not run at all"
     start_failed = "runs in the sidecar" if native else "runs in on-start itself"
     ended = [
         ("main succeeds", Result.SUCCEEDED, "right after main's end; exit code 0"),
@@ -124,9 +123,9 @@ def _ends(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
         *(ended if spec.get("restartPolicy", "Always") != "Always" else []),
         ("pod is deleted", Result.DELETED, f"{deleted}; exit code unknown"),
         ("evicted by API", Result.EVICTED, f"{deleted}; exit code unknown"),
-        ("evicted by node", Result.EVICTED, f"the kubelet leaves no time: {rescue}"),
+        ("evicted by node", Result.EVICTED, "the kubelet leaves no time: may not run at all"),
         ("deadline", Result.DEADLINE_EXCEEDED, f"{deleted}; a Job's own deadline looks like a deletion"),
-        ("node is lost", Result.NODE_LOST, f"nothing in the pod can run: {rescue}"),
+        ("node is lost", Result.NODE_LOST, "nothing in the pod can run: may not run at all"),
         ("start fails", Result.START_FAILED, f"{start_failed}; main has never run"),
     ]
     yield Line("What on_exit sees, and when it runs", HEAD)

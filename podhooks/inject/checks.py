@@ -13,7 +13,7 @@ from podhooks.inject.case import Case
 from podhooks.inject.quantities import is_quantity
 from podhooks.inject.settings import Delivery
 from podhooks.inject.shapes import Json
-from podhooks.plan import Finding, Mode, Severity
+from podhooks.plan import Finding, Guarantee, Mode, Severity
 from podhooks.podobject import mapping, mappings, text
 
 CODES: Mapping[str, Severity] = {
@@ -37,6 +37,7 @@ CODES: Mapping[str, Severity] = {
     "main-restarts": Severity.WARNING,
     "short-deadline": Severity.WARNING,
     "loses-guaranteed-qos": Severity.WARNING,
+    "guarantee-not-kept": Severity.WARNING,
     dask.CODE: Severity.WARNING,
     # of objects around the pod, see manifests.py
     "misplaced": Severity.ERROR,
@@ -183,6 +184,14 @@ def _quality_of_service(case: Case) -> Iterator[Finding]:
         yield finding("loses-guaranteed-qos", contract.RESOURCES, problem)
 
 
+def _guarantee(case: Case) -> Iterator[Finding]:
+    if case.plan.guarantee is Guarantee.CLUSTER:
+        problem = (
+            "no operator makes good yet what the pod couldn't do: on_exit may not run when the node is lost, as with pod"
+        )
+        yield finding("guarantee-not-kept", contract.GUARANTEE, problem)
+
+
 def _guaranteed(container: Mapping[str, Json]) -> bool:
     resources = mapping(container.get("resources"))
     requests, limits = mapping(resources.get("requests")), mapping(resources.get("limits"))
@@ -200,6 +209,7 @@ CHECKS = (
     _restarts,
     _deadline,
     _quality_of_service,
+    _guarantee,
     dask.without_cluster,
 )
 

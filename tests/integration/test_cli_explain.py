@@ -63,11 +63,6 @@ What on_exit sees, and when it runs
     [
         ("podhooks.io/on-exit:", "podhooks.io/mode: classic\n        podhooks.io/on-exit:", "runs in on-start itself"),
         ("podhooks.io/on-exit:", "podhooks.io/mode: classic\n        podhooks.io/on-exit:", "at the latest 1m before"),
-        (
-            "podhooks.io/on-exit:",
-            "podhooks.io/guarantee: cluster\n        podhooks.io/on-exit:",
-            "the operator runs what",
-        ),
         ("restartPolicy: Never", "restartPolicy: OnFailure", "on_exit runs after the last"),
         (
             "restartPolicy: Never",

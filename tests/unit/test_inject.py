@@ -664,6 +664,7 @@ def test_an_error_leaves_the_pod_alone(source: Pod, code: str) -> None:
             pod(containers=[broken(resources={"limits": {"cpu": "1", "memory": "1Gi"}})]),
             "loses-guaranteed-qos",
         ),
+        (pod({**BOTH, contract.GUARANTEE: "cluster"}), "guarantee-not-kept"),
     ],
 )
 def test_a_warning_is_only_a_warning(source: Pod, code: str) -> None:

@@ -629,7 +629,8 @@ def test_every_example_on_the_page_of_annotations_is_right() -> None:
     for example in examples:
         plan, findings = parse(example)
         assert (findings, plan.empty) == ((), False), example
-    shown_in_the_table_only = {contract.ON_START_POLICY, contract.ON_START_TIMEOUT, contract.ON_START_RETRIES}
+    of_on_start = {contract.ON_START_POLICY, contract.ON_START_TIMEOUT, contract.ON_START_RETRIES}
+    shown_in_the_table_only = {*of_on_start, contract.GUARANTEE}
     assert used == set(contract.USER_ANNOTATIONS) - shown_in_the_table_only
 
 
