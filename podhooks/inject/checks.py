@@ -186,9 +186,7 @@ def _quality_of_service(case: Case) -> Iterator[Finding]:
 
 def _guarantee(case: Case) -> Iterator[Finding]:
     if case.plan.guarantee is Guarantee.CLUSTER:
-        problem = (
-            "no operator makes good yet what the pod couldn't do: on_exit may not run when the node is lost, as with pod"
-        )
+        problem = "no operator makes good yet what the pod couldn't: on_exit may not run at all when the node is lost"
         yield finding("guarantee-not-kept", contract.GUARANTEE, problem)
 
 
