@@ -43,11 +43,20 @@ def _texts(names: Sequence[str]) -> Iterator[tuple[str, str]]:
         raise InputError("nothing to read: name a manifest with -f FILE, or pipe one in")
     for name in names or [STDIN]:
         if name != STDIN:
-            yield from ((str(path), _decoded(_read(path), str(path))) for path in _files(Path(name)))
+            yield from ((str(path), _decoded(data, str(path))) for path, data in _read(Path(name)))
             continue
         if sys.stdin.isatty():
             print("reading a manifest from the terminal; end it with Ctrl-D", file=sys.stderr)
         yield "<stdin>", _decoded(sys.stdin.buffer.read(), "<stdin>")
+
+
+def _read(name: Path) -> Iterator[tuple[Path, bytes]]:
+    path = name
+    try:
+        for path in _files(name):
+            yield path, path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
 def _files(path: Path) -> list[Path]:
@@ -57,13 +66,6 @@ def _files(path: Path) -> list[Path]:
     if not found:
         raise ManifestError(f"{path}: there is no .yaml, .yml or .json file in this directory")
     return found
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ManifestError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
 def _decoded(data: bytes, name: str) -> str:

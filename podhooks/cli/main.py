@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import signal
@@ -47,6 +48,7 @@ podhooks COMMAND -h tells more about each."""
 
 EXIT_FAILED = 1
 EXIT_SIGNAL = 128  # and the signal's number, as shells have it
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class CommandModule(Protocol):
@@ -76,17 +78,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code. Nothing but an error of ours leaves a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        _open_missing_streams()
         code = _dispatch(arguments)
         sys.stdout.flush()
     except PodhooksError as error:
         print(f"podhooks: {error}", file=sys.stderr)
         return contract.EXIT_BAD_INPUT if isinstance(error, InputError) else EXIT_FAILED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter's last flush goes there
+        _stop_writing()
         return EXIT_SIGNAL + signal.SIGPIPE
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        _stop_writing()
+        print(f"podhooks: can't write: {error.strerror}", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_SIGNAL + signal.SIGINT
     return code
+
+
+def _open_missing_streams() -> None:
+    """For callers that closed them (`<&-`): stdin is empty then, stderr goes nowhere. Without stdout there is no use.
+
+    In the order of their numbers, because a file that is opened gets the lowest one that is free.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  open to the end
+    if closed := sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if closed:
+        raise InputError("stdout is closed: send it to a file, or to /dev/null")
+
+
+def _stop_writing() -> None:
+    """The interpreter's last flush goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: Sequence[str]) -> int:

@@ -130,6 +130,8 @@ def test_bad_files_get_one_line(command: str, tmp_path: Path) -> None:
         "podhooks: /nowhere/x.yaml: can't be read: No such file or directory"
     )
     assert "there is no .yaml, .yml or .json file in this directory" in refused(podhooks(command, "-f", str(tmp_path)))
+    too_long = "x" * 300
+    assert refused(podhooks(command, "-f", too_long)) == f"podhooks: {too_long}: can't be read: File name too long"
 
 
 @pytest.mark.parametrize(
@@ -170,6 +172,34 @@ def test_a_reader_that_goes_away_is_no_error_of_ours() -> None:
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(timeout=50) == 141
+
+
+def in_shell(line: str) -> subprocess.CompletedProcess[str]:
+    """`podhooks LINE`, as a shell has its redirections."""
+    script = f'exec "$0" {line}'
+    return subprocess.run(["sh", "-c", script, PODHOOKS], capture_output=True, timeout=50, text=True)
+
+
+@pytest.mark.parametrize("command", ["inject", "uninject", "validate", "explain", "run -"])
+def test_streams_that_the_caller_closed(command: str) -> None:
+    assert refused(in_shell(f"{command} <&-")) == "podhooks: <stdin>: there is no object in it"
+    assert refused(in_shell(f"{command} <&- >&-")) == "podhooks: stdout is closed: send it to a file, or to /dev/null"
+
+
+def test_a_report_without_stderr_does_not_end_in_the_output(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(ANNOTATED)
+    usual = podhooks("inject", "-f", str(tmp_path / "job.yaml"))
+    assert usual.stderr
+    assert in_shell(f"inject -f '{tmp_path}/job.yaml' 2>&-").stdout == usual.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["inject -q", "uninject -q", "validate", "explain", "run"])
+def test_a_full_disk_is_told_in_one_line(command: str, tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(ANNOTATED.replace("prepare:database", "os:getcwd").replace("notify:", "os:"))
+    file = "" if command == "run" else "-f"
+    done = in_shell(f"{command} {file} '{tmp_path}/job.yaml' >/dev/full")
+    assert (done.returncode, done.stderr) == (1, "podhooks: can't write: No space left on device\n")
 
 
 def test_without_ruamel_it_says_how_to_get_it(tmp_path: Path) -> None:
