@@ -66,10 +66,12 @@ def main_container(pod: Mapping[str, Json]) -> str | None:
     """
     names = [each.name for each in containers(pod) if each.name not in contract.OUR_CONTAINERS]
     annotations = mapping(mapping(pod.get("metadata")).get("annotations"))
-    for key in (contract.MAIN_CONTAINER, contract.DEFAULT_CONTAINER_ANNOTATION):
-        wanted = annotations.get(key)
-        if wanted in names or (wanted == contract.ALL_CONTAINERS and key == contract.MAIN_CONTAINER):
-            return text(wanted)
+    wanted = text(annotations.get(contract.MAIN_CONTAINER)).strip()  # as the plan reads it
+    if wanted in names or wanted == contract.ALL_CONTAINERS:
+        return wanted
+    default = annotations.get(contract.DEFAULT_CONTAINER_ANNOTATION)
+    if default in names:
+        return text(default)
     return names[0] if names else None
 
 

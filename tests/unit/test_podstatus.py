@@ -390,6 +390,8 @@ class TestMain:
             ({KUBECTL: "b"}, "b"),
             ({KUBECTL: "b", PODHOOKS: "c"}, "c"),
             ({PODHOOKS: "*"}, "*"),
+            ({PODHOOKS: " c\n"}, "c"),
+            ({PODHOOKS: " * "}, "*"),
             ({KUBECTL: "*"}, "a"),
             ({PODHOOKS: "nope", KUBECTL: "b"}, "b"),
             ({KUBECTL: "on-exit"}, "a"),
