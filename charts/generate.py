@@ -107,6 +107,7 @@ def library_contract() -> dict[str, Any]:
         "runtimeMount": mounts[contract.RUNTIME_VOLUME],
         "volumes": containers.volumes(_installed(sample)),
         "runtimeDir": contract.RUNTIME_DIR,
+        "serviceAccountDir": contract.SERVICE_ACCOUNT_DIR,
         "podRules": pod_rules(),
     }
 

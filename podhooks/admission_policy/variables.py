@@ -91,7 +91,7 @@ def _status_variables() -> Variables:
     mount = is_shared_mount("m")
     return {
         "own": (
-            "variables.mains.map(c,\n"
+            "object.spec.containers.map(c,\n"
             f"(c.?volumeMounts.orValue([]).exists(m, {mount}) ? [c.name + '.volumeMounts'] : [])\n"
             f"+ (c.?env.orValue([]).exists(e, {is_shared_env('e')}) ? [c.name + '.env'] : [])).flatten()"
         ),

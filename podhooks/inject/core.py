@@ -166,11 +166,14 @@ def _behind_sidecars(spec: Pod) -> int:
 
 
 def _add_to_main(edit: Edit, case: Case) -> None:
+    """What is there already, in any container, is its author's: noted, because ours is taken out by what it looks like."""
     names = _main_names(case)
     for container in edit.spec["containers"]:
-        if container["name"] in names:
-            edit.add_to_container(container, "volumeMounts", containers.SHARED_MOUNT)
-            edit.add_to_container(container, "env", containers.SHARED_ENV)
+        if container["name"] in contract.OUR_CONTAINERS:
+            continue
+        for field, entry in (("volumeMounts", containers.SHARED_MOUNT), ("env", containers.SHARED_ENV)):
+            if not edit.is_own(container, field, entry) and container["name"] in names:
+                edit.add_to_container(container, field, entry)
 
 
 def _raise_grace(edit: Edit, case: Case) -> tuple[int | None, int] | None:

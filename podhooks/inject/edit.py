@@ -43,13 +43,16 @@ class Edit:
         self._insert(self.spec, field, field, entry, at)
         self.added.append(f"spec.{field}[{entry['name']}]")
 
+    def is_own(self, container: Pod, field: str, entry: Mapping[str, Json]) -> bool:
+        """Whether a container's list has the entry already, which is remembered."""
+        own = any(_same(field, entry, each) for each in mappings(container.get(field)))
+        if own:
+            self.own.append(_path(container, field))
+        return own
+
     def add_to_container(self, container: Pod, field: str, entry: Mapping[str, Json]) -> None:
-        """At the end of a container's list, if it isn't in there."""
-        path = f"{container['name']}.{field}"
-        if any(_same(field, entry, each) for each in mappings(container.get(field))):
-            self.own.append(path)
-            return
-        self._insert(container, field, path, entry, None)
+        """At the end of a container's list."""
+        self._insert(container, field, _path(container, field), entry, None)
         self.added.append(f"spec.containers[{container['name']}].{field}[{entry['name']}]")
 
     def _insert(self, holder: Pod, field: str, path: str, entry: Mapping[str, Json], at: int | None) -> None:
@@ -57,6 +60,10 @@ class Edit:
             self.was[path] = holder[field]
         entries = holder[field] = holder.get(field) or []
         entries.insert(len(entries) if at is None else at, plain(entry))
+
+
+def _path(container: Mapping[str, Json], field: str) -> str:
+    return f"{container['name']}.{field}"
 
 
 def _same(field: str, entry: Mapping[str, Json], other: Mapping[str, Json]) -> bool:

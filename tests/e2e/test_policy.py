@@ -275,6 +275,13 @@ PODS: dict[str, Pod] = {
         {"on-exit": "a:b"},
         {"env": [{"name": contract.ENV_SHARED_DIR, "value": contract.SHARED_DIR}]},
     ),
+    "our variable in another container": pod(
+        {"on-exit": "a:b", "main-container": " main "},
+        containers=[
+            {"name": "reader", "image": "a:1", "env": [{"name": contract.ENV_SHARED_DIR, "value": contract.SHARED_DIR}]},
+            {"name": "main", "image": "b:1"},
+        ],
+    ),
     "mighty main": pod(
         {"on-exit": "a:b"},
         {
@@ -349,8 +356,9 @@ def test_a_pod_of_20_containers_with_64_variables_is_within_the_cost_limits(poli
     assert_same_as_inject(policied, large_pod(), policied.free.settings)
 
 
-def test_what_the_policy_put_in_is_taken_out_and_put_in_anew(policied: Policied) -> None:
-    given = PODS["our mount and variable already"]
+@pytest.mark.parametrize("name", ["our mount and variable already", "our variable in another container"])
+def test_what_the_policy_put_in_is_taken_out_and_put_in_anew(policied: Policied, name: str) -> None:
+    given = PODS[name]
     made = policied.created(policied.namespace(), given)
     bare, was_injected = uninject(made)
     assert was_injected

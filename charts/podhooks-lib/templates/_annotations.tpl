@@ -58,17 +58,25 @@ JSON; texts stay as they are. What isn't given isn't written: the injector's def
     {{- fail (printf "%s: %q isn't known: write %s" $name $text (join " or " $words)) -}}
   {{- end -}}
 {{- end -}}
+{{- range $name := list $contract.image $contract.python -}}
+  {{- if regexMatch "\\s" (get $ $name | trim) -}}
+    {{- fail (printf "%s: %q has a blank in it: write one word" $name (get $ $name)) -}}
+  {{- end -}}
+{{- end -}}
 {{- if and (eq (get . $contract.onExitPolicy | trim) "fail") (ne (get . $contract.mode | default "native" | trim) "classic") -}}
   {{- fail (printf "%s: fail can't fail the pod in native mode, where main alone decides: write %s: classic, or policy ignore" $contract.onExitPolicy $contract.mode) -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* podhooks.checkPod: fails where our names are taken. */ -}}
+{{- /* podhooks.checkPod: fails at pods that can't have callbacks, and where our names are taken. */ -}}
 {{- define "podhooks.checkPod" -}}
 {{- $contract := include "podhooks.contract" . | fromJson -}}
 {{- $spec := .spec | default dict -}}
 {{- if not $spec.containers -}}
   {{- fail "spec.containers: the pod has no containers, so there is no main" -}}
+{{- end -}}
+{{- if eq (($spec.os | default dict).name | default (get ($spec.nodeSelector | default dict) "kubernetes.io/os") | default "") "windows" -}}
+  {{- fail "spec.os.name: Podhooks runs in Linux pods only: take its annotations out" -}}
 {{- end -}}
 {{- range $field, $taken := dict "containers" $contract.containerNames "initContainers" $contract.containerNames "volumes" $contract.volumeNames -}}
   {{- range $index, $each := get $spec $field | default list -}}
@@ -77,17 +85,39 @@ JSON; texts stay as they are. What isn't given isn't written: the injector's def
     {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- range $container := $spec.containers -}}
-  {{- range $container.env -}}
-    {{- if and (has .name $contract.ourEnv) (ne (toRawJson .) (toRawJson $contract.sharedEnv)) -}}
-      {{- fail (printf "%s is a variable of %s that Podhooks sets itself: take it out" .name $container.name) -}}
-    {{- end -}}
+{{- end -}}
+
+{{- /* podhooks.checkMain: fails where one of the main containers has what is ours to set. */ -}}
+{{- define "podhooks.checkMain" -}}
+{{- $contract := include "podhooks.contract" . | fromJson -}}
+{{- $container := . -}}
+{{- range .env -}}
+  {{- if and (has .name $contract.ourEnv) (ne (toRawJson .) (toRawJson $contract.sharedEnv)) -}}
+    {{- fail (printf "%s is a variable of %s that Podhooks sets itself: take it out" .name $container.name) -}}
   {{- end -}}
-  {{- range $container.volumeMounts -}}
-    {{- $path := .mountPath | default "" | trimSuffix "/" -}}
-    {{- if and (hasPrefix "/podhooks/" (printf "%s/" $path)) (ne .name $contract.sharedMount.name) -}}
-      {{- fail (printf "%s of %s is below /podhooks, where Podhooks mounts its own volumes: mount it elsewhere" $path $container.name) -}}
-    {{- end -}}
+{{- end -}}
+{{- range .volumeMounts -}}
+  {{- $path := .mountPath | default "" | trimAll "/" | printf "/%s/" -}}
+  {{- if and (hasPrefix "/podhooks/" $path) (not (include "podhooks.isSharedMount" .)) -}}
+    {{- fail (printf "%s of %s is below /podhooks, where Podhooks mounts its own volumes: mount it elsewhere" .mountPath $container.name) -}}
   {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* podhooks.isSharedMount: "true" for a mount that is the shared directory's, however it is mounted; else nothing. */ -}}
+{{- define "podhooks.isSharedMount" -}}
+{{- $shared := (include "podhooks.contract" . | fromJson).sharedMount -}}
+{{- if and (eq (.name | default "") $shared.name) (eq (.mountPath | default "") $shared.mountPath) -}}true{{- end -}}
+{{- end -}}
+
+{{- /* podhooks.checkToken: fails where on-exit, in classic mode, would wait for ever: only the API tells it that main ended. */ -}}
+{{- define "podhooks.checkToken" -}}
+{{- $contract := include "podhooks.contract" . | fromJson -}}
+{{- $mounted := eq (get .pod.spec "automountServiceAccountToken" | toString) "false" | not -}}
+{{- range .main.volumeMounts -}}
+  {{- if eq (.mountPath | default "") $contract.serviceAccountDir -}}{{- $mounted = true -}}{{- end -}}
+{{- end -}}
+{{- if and .onExit (eq .mode "classic") (not $mounted) -}}
+  {{- fail "spec.automountServiceAccountToken: classic mode needs the API to learn how main ended: mount the token, or use native mode" -}}
 {{- end -}}
 {{- end -}}

@@ -32,10 +32,11 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
   {{- $main := dict -}}
   {{- range $pod.spec.containers -}}
     {{- if eq .name (first $mains) -}}{{- $main = . -}}{{- end -}}
+    {{- if has .name $mains -}}{{- include "podhooks.checkMain" . -}}{{- end -}}
   {{- end -}}
   {{- $label := gt (len $mains) 1 | ternary "*" (first $mains) -}}
-  {{- if eq (get $annotations $contract.mainContainer | default "") "*" -}}{{- $label = "*" -}}{{- end -}}
-  {{- dict
+  {{- if eq (get $annotations $contract.mainContainer | default "" | trim) "*" -}}{{- $label = "*" -}}{{- end -}}
+  {{- $case := dict
         "pod" $pod
         "injectable" true
         "onExit" (gt (len $onExit) 0)
@@ -52,7 +53,9 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
         "runtimeImage" ($runtime.image | default $contract.runtimeImage)
         "pullPolicy" ($runtime.pullPolicy | default "")
         "hash" (include "podhooks.hash" $annotations)
-      | toRawJson -}}
+  -}}
+  {{- include "podhooks.checkToken" $case -}}
+  {{- toRawJson $case -}}
 {{- end -}}
 {{- end -}}
 

@@ -62,7 +62,7 @@
   {{- if eq (.mountPropagation | default "") "Bidirectional" -}}
     {{- $mount = merge (dict "mountPropagation" "HostToContainer") . -}}
   {{- end -}}
-  {{- if not (and (eq .name $contract.sharedMount.name) (eq .mountPath $contract.sharedMount.mountPath)) -}}
+  {{- if not (include "podhooks.isSharedMount" .) -}}
     {{- $mounts = append $mounts $mount -}}
   {{- end -}}
 {{- end -}}

@@ -215,6 +215,7 @@
   }
  ],
  "runtimeDir": "/podhooks/runtime/opt/podhooks",
+ "serviceAccountDir": "/var/run/secrets/kubernetes.io/serviceaccount",
  "podRules": [
   {
    "apiGroups": [

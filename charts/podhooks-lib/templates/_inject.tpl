@@ -35,20 +35,22 @@ too; `values` come before them. Without callbacks the pod comes back as it is.
 {{- $_ := set $spec "initContainers" (include "podhooks.initContainers" . | fromJsonArray) -}}
 {{- $containers := list -}}
 {{- range $container := $spec.containers -}}
-  {{- if has $container.name $.mains -}}
-    {{- range $pair := list (list "volumeMounts" $contract.sharedMount) (list "env" $contract.sharedEnv) -}}
-      {{- $field := index $pair 0 -}}
-      {{- $entry := index $pair 1 -}}
-      {{- $path := printf "%s.%s" $container.name $field -}}
-      {{- $entries := get $container $field -}}
-      {{- if has $entry ($entries | default list) -}}
-        {{- $own = append $own $path -}}
-      {{- else -}}
-        {{- if and (hasKey $container $field) (not $entries) -}}
-          {{- $was = append $was (printf "%s:%s" (toRawJson $path) (toRawJson $entries)) -}}
-        {{- end -}}
-        {{- $_ := set $container $field (append ($entries | default list) $entry) -}}
+  {{- range $pair := list (list "volumeMounts" $contract.sharedMount) (list "env" $contract.sharedEnv) -}}
+    {{- $field := index $pair 0 -}}
+    {{- $entry := index $pair 1 -}}
+    {{- $path := printf "%s.%s" $container.name $field -}}
+    {{- $entries := get $container $field | default list -}}
+    {{- $there := has $entry $entries -}}
+    {{- range $entries -}}
+      {{- if and (eq $field "volumeMounts") (include "podhooks.isSharedMount" .) -}}{{- $there = true -}}{{- end -}}
+    {{- end -}}
+    {{- if $there -}}
+      {{- $own = append $own $path -}}
+    {{- else if has $container.name $.mains -}}
+      {{- if and (hasKey $container $field) (not $entries) -}}
+        {{- $was = append $was (printf "%s:%s" (toRawJson $path) (toRawJson (get $container $field))) -}}
       {{- end -}}
+      {{- $_ := set $container $field (append $entries $entry) -}}
     {{- end -}}
   {{- end -}}
   {{- $containers = append $containers $container -}}
