@@ -166,7 +166,7 @@ def _behind_sidecars(spec: Pod) -> int:
 
 
 def _add_to_main(edit: Edit, case: Case) -> None:
-    """What is there already, in any container, is its author's: noted, because ours is taken out by what it looks like."""
+    """What is there already, in any container, is its author's: noted, because ours is taken out by its looks."""
     names = _main_names(case)
     for container in edit.spec["containers"]:
         if container["name"] in contract.OUR_CONTAINERS:

@@ -18,7 +18,7 @@ import pytest
 
 from podhooks import contract
 from podhooks.admission_policy import PolicySettings, binding, policy
-from podhooks.inject import InjectSettings, Outcome, inject, uninject
+from podhooks.inject import InjectSettings, Outcome, containers, inject, uninject
 from podhooks.plan import parse
 from tests.doors.cases import DoorCase, Pod, comparable, door_cases
 from tests.e2e.cluster import RealCluster
@@ -278,7 +278,7 @@ PODS: dict[str, Pod] = {
     "our variable in another container": pod(
         {"on-exit": "a:b", "main-container": " main "},
         containers=[
-            {"name": "reader", "image": "a:1", "env": [{"name": contract.ENV_SHARED_DIR, "value": contract.SHARED_DIR}]},
+            {"name": "reader", "image": "a:1", "env": [containers.SHARED_ENV]},
             {"name": "main", "image": "b:1"},
         ],
     ),
