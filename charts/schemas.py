@@ -18,6 +18,37 @@ _NUMBER = r"[0-9]+(\.[0-9]+)?"
 DURATION = rf"^({_NUMBER}h)?({_NUMBER}m)?({_NUMBER}s)?({_NUMBER}ms)?$"
 PULL_POLICIES = ["", "Always", "IfNotPresent", "Never"]
 
+TEXT: Schema = {"type": "string"}
+SWITCH: Schema = {"type": "boolean"}
+WHOLE: Schema = {"type": ["integer", "null"], "minimum": 0}
+OBJECT: Schema = {"type": "object"}
+OBJECTS: Schema = {"type": "array", "items": OBJECT}
+NAMED: Schema = {"type": "array", "items": {"type": "object", "required": ["name"], "properties": {"name": TEXT}}}
+VARIABLES: Schema = {
+    "type": "array",
+    "items": {"type": "object", "required": ["name"], "properties": {"name": TEXT, "value": TEXT}},
+}
+STRINGS: Schema = {"type": "array", "items": TEXT}
+TEXTS: Schema = {"type": "object", "additionalProperties": TEXT}
+PULL_POLICY: Schema = {"enum": PULL_POLICIES}
+DELIVERY: Schema = {"enum": [each.value for each in Delivery]}
+REFERENCE: Schema = {"type": "string", "pattern": r"^[^\s\"'\\@]*(@sha256:[0-9a-f]{64})?$"}
+NAME_PART: Schema = {"type": "string", "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"}
+
+COMMON: Schema = {
+    "imagePullSecrets": NAMED,
+    "podLabels": TEXTS,
+    "podAnnotations": TEXTS,
+    "nodeSelector": TEXTS,
+    "tolerations": OBJECTS,
+    "affinity": OBJECT,
+    "priorityClassName": TEXT,
+    "nameOverride": NAME_PART,
+    "fullnameOverride": NAME_PART,
+    "global": OBJECT,
+}
+"""What both charts have that make pods."""
+
 
 def words(*choices: str) -> Schema:
     """One of them, or nothing: the default."""
@@ -26,6 +57,21 @@ def words(*choices: str) -> Schema:
 
 def mapping(properties: Schema, **more: Any) -> Schema:
     return {"type": "object", "additionalProperties": False, "properties": properties, **more}
+
+
+def section(properties: Schema) -> Schema:
+    """A mapping whose sections, switches and choices without a default can't be taken out, as null does in Helm."""
+    needed = [name for name, each in properties.items() if _is_needed(each)]
+    return mapping(properties, **({"required": needed} if needed else {}))
+
+
+def _is_needed(schema: Schema) -> bool:
+    has_no_default = bool(schema.get("enum")) and "" not in schema["enum"]
+    return schema == SWITCH or "required" in schema or "minLength" in schema or has_no_default
+
+
+def chart(name: str, properties: Schema) -> Schema:
+    return {"$schema": DRAFT, "title": f"Values of {name}", **properties}
 
 
 def duration(*, required: bool = False) -> Schema:
@@ -77,9 +123,9 @@ def options() -> Schema:
         "resources": resources(),
         "runtime": mapping(
             {
-                "image": {"type": "string"},
-                "delivery": {"enum": [each.value for each in Delivery]},
-                "pullPolicy": {"enum": PULL_POLICIES},
+                "image": TEXT,
+                "delivery": DELIVERY,
+                "pullPolicy": PULL_POLICY,
             }
         ),
     }
@@ -92,156 +138,117 @@ def resources(*more: str) -> Schema:
 
 def library() -> Schema:
     lists = {"onStart": callbacks(at_exit=False), "onExit": callbacks(at_exit=True)}
-    everything = mapping({**lists, **options(), "global": {"type": "object"}})
-    return {"$schema": DRAFT, "title": "Values of podhooks-lib", **everything}
+    return chart("podhooks-lib", mapping({**lists, **options(), "global": OBJECT}))
 
 
 def flow_job() -> Schema:
-    text, number, flag = {"type": "string"}, {"type": ["integer", "null"], "minimum": 0}, {"type": "boolean"}
-    objects, labels = {"type": "array", "items": {"type": "object"}}, _texts()
+    return chart("flow-job", section({**_what_runs(), **_when_it_runs(), **_its_pod(), **COMMON}))
+
+
+def _what_runs() -> Schema:
+    return {
+        "image": {"type": "string", "minLength": 1, "pattern": r"^\S+$"},
+        "imagePullPolicy": PULL_POLICY,
+        "command": STRINGS,
+        "args": STRINGS,
+        "env": VARIABLES,
+        "envFrom": OBJECTS,
+        "workingDir": TEXT,
+        "resources": resources("claims"),
+        "onStart": callbacks(at_exit=False),
+        "onExit": callbacks(at_exit=True),
+        "podhooks": OBJECT,  # the library's own schema has it
+        "callbacks": section({"files": TEXTS, "path": {"type": "string", "minLength": 2, "pattern": "^/[^:]+$"}}),
+    }
+
+
+def _when_it_runs() -> Schema:
     job = {
-        "backoffLimit": number,
-        "activeDeadlineSeconds": number,
-        "ttlSecondsAfterFinished": number,
-        "parallelism": number,
-        "completions": number,
+        "backoffLimit": WHOLE,
+        "activeDeadlineSeconds": WHOLE,
+        "ttlSecondsAfterFinished": WHOLE,
+        "parallelism": WHOLE,
+        "completions": WHOLE,
         "completionMode": words("NonIndexed", "Indexed"),
-        "suspend": flag,
+        "suspend": SWITCH,
     }
     cron = {
-        "timeZone": text,
+        "timeZone": TEXT,
         "concurrencyPolicy": {"enum": ["Allow", "Forbid", "Replace"]},
-        "startingDeadlineSeconds": number,
-        "successfulJobsHistoryLimit": number,
-        "failedJobsHistoryLimit": number,
+        "startingDeadlineSeconds": WHOLE,
+        "successfulJobsHistoryLimit": WHOLE,
+        "failedJobsHistoryLimit": WHOLE,
     }
-    account = {"create": flag, "name": text, "annotations": labels, "automountToken": flag}
+    return {"schedule": TEXT, "cron": section(cron), "job": section(job)}
+
+
+def _its_pod() -> Schema:
+    account = {"create": SWITCH, "name": TEXT, "annotations": TEXTS, "automountToken": SWITCH}
     return {
-        "$schema": DRAFT,
-        "title": "Values of flow-job",
-        **mapping(
-            {
-                "image": {"type": "string", "minLength": 1},
-                "imagePullPolicy": {"enum": PULL_POLICIES},
-                "imagePullSecrets": objects,
-                "command": _strings(),
-                "args": _strings(),
-                "env": objects,
-                "envFrom": objects,
-                "workingDir": text,
-                "schedule": text,
-                "cron": mapping(cron),
-                "job": mapping(job),
-                "onStart": callbacks(at_exit=False),
-                "onExit": callbacks(at_exit=True),
-                "podhooks": {"type": "object"},  # the library's own schema has it
-                "callbacks": mapping({"files": _texts(), "path": {"type": "string", "pattern": "^/[^:]+$"}}),
-                "resources": resources("claims"),
-                "restartPolicy": {"enum": ["Never", "OnFailure"]},
-                "terminationGracePeriodSeconds": number,
-                "serviceAccount": mapping(account),
-                "rbac": mapping({"create": flag, "rules": objects}),
-                "podSecurityContext": {"type": "object"},
-                "securityContext": {"type": "object"},
-                "volumes": objects,
-                "volumeMounts": objects,
-                "initContainers": objects,
-                "extraContainers": objects,
-                "podLabels": labels,
-                "podAnnotations": labels,
-                "nodeSelector": labels,
-                "tolerations": objects,
-                "affinity": {"type": "object"},
-                "topologySpreadConstraints": objects,
-                "priorityClassName": text,
-                "nameOverride": text,
-                "fullnameOverride": text,
-                "global": {"type": "object"},
-            }
-        ),
+        "restartPolicy": {"enum": ["Never", "OnFailure"]},
+        "terminationGracePeriodSeconds": WHOLE,
+        "serviceAccount": section(account),
+        "rbac": section({"create": SWITCH, "rules": OBJECTS}),
+        "podSecurityContext": OBJECT,
+        "securityContext": OBJECT,
+        "volumes": NAMED,
+        "volumeMounts": NAMED,
+        "initContainers": NAMED,
+        "extraContainers": NAMED,
+        "topologySpreadConstraints": OBJECTS,
     }
 
 
 def operator() -> Schema:
-    text, flag, labels, objects = (
-        {"type": "string"},
-        {"type": "boolean"},
-        _texts(),
-        {"type": "array", "items": {"type": "object"}},
-    )
-    reference = {"type": "string", "pattern": r"^[^\s\"'\\@]*(@sha256:[0-9a-f]{64})?$"}
-    age = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))?$"}
-    whole = {"type": "integer", "minimum": 1}
-    policy = {"enum": ["Ignore", "Fail"]}
-    certificates = {
-        "source": {"enum": ["self-made", "cert-manager"]},
-        "authorityLifetime": age,
-        "certificateLifetime": age,
-        "publishDelay": age,
-        "checkInterval": age,
-        "issuerRef": mapping({"name": text, "kind": text, "group": text}),
-    }
+    return chart("podhooks", section({**_what_injects(), **_its_deployment(), **COMMON}))
+
+
+def _what_injects() -> Schema:
+    failure_policy: Schema = {"enum": ["Ignore", "Fail"]}
     webhook = {
-        "failurePolicy": policy,
+        "failurePolicy": failure_policy,
         "timeoutSeconds": {"type": "integer", "minimum": 1, "maximum": 30},
-        "failOnInvalid": flag,
-        "certificates": mapping(certificates),
+        "failOnInvalid": SWITCH,
+        "certificates": _certificates(),
     }
-    runtime = {
-        "image": reference,
-        "delivery": {"enum": [each.value for each in Delivery]},
-        "pullPolicy": {"enum": PULL_POLICIES},
-    }
-    budget = {
-        "minAvailable": {"type": ["integer", "string", "null"]},
-        "maxUnavailable": {"type": ["integer", "string", "null"]},
-    }
-    network = {"enabled": flag, "webhookFrom": objects, "metricsFrom": objects}
-    monitor = {"enabled": flag, "interval": text, "labels": labels}
     return {
-        "$schema": DRAFT,
-        "title": "Values of podhooks",
-        **mapping(
-            {
-                "injector": {"enum": ["webhook", "policy", "none"]},
-                "image": mapping({"repository": reference, "tag": text, "pullPolicy": {"enum": PULL_POLICIES}}),
-                "imagePullSecrets": objects,
-                "runtime": mapping(runtime),
-                "optIn": flag,
-                "kubernetes": {"type": "string", "pattern": r"^([0-9]+\.[0-9]+)?$"},
-                "annotations": {
-                    "type": "object",
-                    "additionalProperties": text,
-                    "propertyNames": {"pattern": "^podhooks\\.io/"},
-                },
-                "webhook": mapping(webhook),
-                "policy": mapping({"failurePolicy": policy}),
-                "replicas": whole,
-                "resources": resources("claims"),
-                "serviceAccount": mapping({"create": flag, "name": text, "annotations": labels}),
-                "rbac": mapping({"create": flag}),
-                "podDisruptionBudget": mapping({"enabled": flag, **budget}),
-                "networkPolicy": mapping(network),
-                "serviceMonitor": mapping(monitor),
-                "topologySpread": flag,
-                "priorityClassName": text,
-                "podLabels": labels,
-                "podAnnotations": labels,
-                "nodeSelector": labels,
-                "tolerations": objects,
-                "affinity": {"type": "object"},
-                "extraArgs": _strings(),
-                "nameOverride": text,
-                "fullnameOverride": text,
-                "global": {"type": "object"},
-            }
-        ),
+        "injector": {"enum": ["webhook", "policy", "none"]},
+        "runtime": section({"image": REFERENCE, "delivery": DELIVERY, "pullPolicy": PULL_POLICY}),
+        "optIn": SWITCH,
+        "kubernetes": {"type": "string", "pattern": r"^([0-9]+\.[0-9]+)?$"},
+        "annotations": {**TEXTS, "propertyNames": {"enum": list(contract.USER_ANNOTATIONS)}},
+        "webhook": section(webhook),
+        "policy": section({"failurePolicy": failure_policy}),
     }
 
 
-def _strings() -> Schema:
-    return {"type": "array", "items": {"type": "string"}}
+def _certificates() -> Schema:
+    age = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))?$"}
+    return section(
+        {
+            "source": {"enum": ["self-made", "cert-manager"]},
+            "authorityLifetime": age,
+            "certificateLifetime": age,
+            "publishDelay": age,
+            "checkInterval": age,
+            "issuerRef": section({"name": TEXT, "kind": TEXT, "group": TEXT}),
+        }
+    )
 
 
-def _texts() -> Schema:
-    return {"type": "object", "additionalProperties": {"type": "string"}}
+def _its_deployment() -> Schema:
+    repository = {"type": "string", "minLength": 1, "pattern": r"^([^\s\"'\\@]*/)?[^\s\"'\\@:/]+$"}
+    tag = {"type": "string", "pattern": r"^([A-Za-z0-9_][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?)?$"}
+    some: Schema = {"type": ["integer", "string", "null"]}
+    return {
+        "image": section({"repository": repository, "tag": tag, "pullPolicy": PULL_POLICY}),
+        "replicas": {"type": "integer", "minimum": 1},
+        "resources": resources("claims"),
+        "serviceAccount": section({"create": SWITCH, "name": TEXT, "annotations": TEXTS}),
+        "rbac": section({"create": SWITCH}),
+        "podDisruptionBudget": section({"enabled": SWITCH, "minAvailable": some, "maxUnavailable": some}),
+        "networkPolicy": section({"enabled": SWITCH, "webhookFrom": OBJECTS, "metricsFrom": OBJECTS}),
+        "serviceMonitor": section({"enabled": SWITCH, "interval": TEXT, "labels": TEXTS}),
+        "topologySpread": SWITCH,
+        "extraArgs": STRINGS,
+    }

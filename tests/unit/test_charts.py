@@ -325,6 +325,15 @@ def test_flow_job_has_the_injectors_pod() -> None:
     assert again == pod
 
 
+def test_a_grace_period_of_zero_is_one() -> None:
+    def grace(**values: Any) -> int | None:
+        spec = pod_template(of_kind(rendered("flow-job", values), "Job"))["spec"]
+        return spec.get("terminationGracePeriodSeconds")
+
+    assert (grace(), grace(terminationGracePeriodSeconds=0)) == (None, 0)
+    assert grace(terminationGracePeriodSeconds=0, onExit=["a:b"]) == 30
+
+
 def test_flow_job_passes_pod_security_restricted_with_an_image_that_is_not_roots() -> None:
     values = {"onStart": ["a:b"], "onExit": ["c:d"], "podSecurityContext": {"runAsNonRoot": True}}
     assert violations(pod_template(of_kind(rendered("flow-job", values), "Job"))["spec"]) == []
@@ -379,6 +388,14 @@ def test_flow_jobs_test_pod_finds_what_does_not_resolve(tmp_path: Path) -> None:
         ({"imagee": "a:1"}, "imagee"),
         ({"image": ""}, "image"),
         ({"restartPolicy": "Always"}, "restartPolicy"),
+        ({"image": None}, "missing propert.*image"),
+        ({"image": "a b"}, "image"),
+        ({"job": None}, "missing propert.*job"),
+        ({"serviceAccount": {"create": None}}, "serviceAccount.*missing propert.*create"),
+        ({"schedule": "@daily", "cron": {"concurrencyPolicy": None}}, "cron.*missing propert.*concurrencyPolicy"),
+        ({"env": [{"name": "A", "value": 5}]}, "env.*0.*value"),
+        ({"env": [{"A": "b"}]}, "env.*0.*missing propert.*name"),
+        ({"nameOverride": "My_Job"}, "nameOverride"),
         ({"onExit": [{"call": "a:b", "exec": ["x"]}]}, "onExit"),
         ({"onStart": [{"call": "a:b", "when": "failure"}]}, "when"),
         ({"onExit": [{"call": "a:b", "timeout": "5 minutes"}]}, "timeout"),
@@ -553,6 +570,32 @@ def without_labels(obj: Object) -> Object:
     return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "labels"}}
 
 
+def test_what_is_taken_out_has_kubernetes_own_default() -> None:
+    """Helm takes out what is null; a section or a switch can't be."""
+    made = operator({"runtime": {"pullPolicy": None}, "extraArgs": None, "resources": None})
+    assert flags(made) == flags(operator({}))
+    spec = pod_template(of_kind(rendered("flow-job", {"resources": None, "podhooks": {"runtime": None}}), "Job"))[
+        "spec"
+    ]
+    assert "resources" not in spec["containers"][0]
+
+
+def test_the_disruption_budget_is_the_one_given_also_if_it_is_zero() -> None:
+    def budget(**given: Any) -> dict[str, Any]:
+        made = of_kind(operator({"podDisruptionBudget": given}), "PodDisruptionBudget")["spec"]
+        return {key: value for key, value in made.items() if key != "selector"}
+
+    assert budget() == {"minAvailable": 1}
+    assert budget(maxUnavailable=0) == {"maxUnavailable": 0}
+    assert budget(minAvailable="50%") == {"minAvailable": "50%"}
+
+
+def test_an_image_may_be_pinned_by_its_digest() -> None:
+    image = {"repository": "registry:5000/podhooks", "tag": f"1@sha256:{'0' * 64}"}
+    (container,) = of_kind(operator({"image": image}), "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"registry:5000/podhooks:1@sha256:{'0' * 64}"
+
+
 def test_the_service_monitor_and_the_network_policy_use_ports_that_are_there() -> None:
     objects = operator(OPERATOR)
     ports = {each["name"] for each in of_kind(objects, "Service")["spec"]["ports"]}
@@ -567,7 +610,12 @@ def test_the_service_monitor_and_the_network_policy_use_ports_that_are_there() -
         ({"injector": "webhok"}, "injector"),
         ({"webhook": {"certificates": {"source": "magic"}}}, "source"),
         ({"webhook": {"timeoutSeconds": 60}}, "timeoutSeconds"),
-        ({"annotations": {"on-exit": "a:b"}}, "annotations|on-exit"),
+        ({"injector": None}, "missing propert.*injector"),
+        ({"networkPolicy": None}, "missing propert.*networkPolicy"),
+        ({"annotations": {"on-exit": "a:b"}}, "on-exit"),
+        ({"annotations": {"podhooks.io/on-exot-timeout": "1m"}}, "podhooks.io/on-exot-timeout"),
+        ({"image": {"repository": "podhooks:1"}}, "image/repository"),
+        ({"image": {"tag": "sha256:0"}}, "image/tag"),
         ({"image": "podhooks:1"}, "image"),
         ({"runtime": {"image": 'a"b'}}, "image"),
         ({"replicas": 0}, "replicas"),
@@ -587,7 +635,23 @@ def test_notes_tell_the_next_step_by_its_right_name(injector: str) -> None:
 def test_notes_of_flow_job_name_its_job() -> None:
     assert "logs -f job/demo-flow-job-1 --all-containers" in notes("flow-job", {"onExit": ["a:b"]})
     assert "--from=cronjob/demo-flow-job\n" in notes("flow-job", {"schedule": "@daily", "onExit": ["a:b"]})
+    assert "Job demo-flow-job-1 is suspended" in notes("flow-job", {"job": {"suspend": True}})
     assert "There are none yet" in notes("flow-job", {})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"onStart": "a:b, c:d", "onExit": ["e:f"]}, "2 at the start, 1 at the end"),
+        ({"podhooks": {"onExit": ["a:b", {"call": "c:d"}]}}, "0 at the start, 2 at the end"),
+        ({"podAnnotations": {contract.ON_EXIT: "a:b"}}, "0 at the start, 1 at the end"),
+    ],
+)
+def test_notes_of_flow_job_count_callbacks_however_they_are_given(values: dict[str, Any], said: str) -> None:
+    text = notes("flow-job", values)
+    assert f"Callbacks: {said}." in text
+    assert "There are none yet" not in text
+    assert "helm test" in text
 
 
 def notes(chart: str, values: dict[str, Any]) -> str:

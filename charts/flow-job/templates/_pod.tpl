@@ -17,8 +17,8 @@ spec:
   restartPolicy: {{ .Values.restartPolicy }}
   serviceAccountName: {{ include "flow-job.serviceAccountName" . }}
   automountServiceAccountToken: {{ .Values.serviceAccount.automountToken }}
-  {{- with .Values.terminationGracePeriodSeconds }}
-  terminationGracePeriodSeconds: {{ int . }}
+  {{- if not (kindIs "invalid" .Values.terminationGracePeriodSeconds) }}
+  terminationGracePeriodSeconds: {{ int .Values.terminationGracePeriodSeconds }}
   {{- end }}
   {{- range $field := list "imagePullSecrets" "initContainers" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "priorityClassName" }}
   {{- with get $.Values $field }}

@@ -51,7 +51,7 @@ labels:
     | replace "@NAME@" (include "operator.fullname" .)
     | replace "@NAMESPACE@" .Release.Namespace
     | replace "@IMAGE@" (include "operator.runtimeImage" .)
-    | replace "@PULL_POLICY@" .Values.runtime.pullPolicy -}}
+    | replace "@PULL_POLICY@" (.Values.runtime.pullPolicy | default "") -}}
 {{- end -}}
 
 {{- define "operator.scope" -}}
@@ -78,5 +78,5 @@ labels:
 {{- range $key, $text := .Values.annotations -}}
   {{- $args = concat $args (list "--annotation" (printf "%s=%s" $key $text)) -}}
 {{- end -}}
-{{- concat $args .Values.extraArgs | toRawJson -}}
+{{- concat $args (.Values.extraArgs | default list) | toRawJson -}}
 {{- end -}}
