@@ -12,27 +12,32 @@ from typing import Any, TypeAlias
 import orjson
 
 from podhooks.inject import InjectSettings, Report, inject
+from podhooks.plan import Plan
 from podhooks.podobject import mapping, mappings, text
 from podhooks.value import Value
 from podhooks_operator.jsondiff import diff
 
 Json: TypeAlias = Any
-SIZE = 256  # templates; a patch takes a few kB
+SIZE = 256  # templates
+LONGEST = 32 << 10  # bytes of a template: anybody who may create pods sends what he likes, and the memory is ours
+MOST_FINDINGS = 16  # of a template: more than an answer has room for
 PASSING = frozenset({"name", "uid", "creationTimestamp", "resourceVersion", "generation", "managedFields"})
 """Metadata that is each pod's own and that no injection looks at."""
 TOKEN_VOLUME = "kube-api-access-"  # noqa: S105  five random letters follow
+NO_PLAN = Plan()
 BLANK = b"\0"  # in the place of a volume's name: JSON text never has this byte
 
 
 class Injected(Value):
-    """What the injector said of a pod, and the JSON patch that makes the injected pod of it (empty: nothing to do)."""
+    """What the injector said of a pod (without the plan, which may be large and which no answer needs), and the JSON
+    patch that makes the injected pod of it (empty: nothing to do)."""
 
     report: Report
     patch: bytes = b""
 
 
 class Injector:
-    """inject() as a patch, remembering the templates it saw last. For one thread."""
+    """inject() as a patch, remembering the templates it saw last, the small ones. For one thread."""
 
     def __init__(self, settings: InjectSettings, size: int = SIZE) -> None:
         self._settings = settings
@@ -46,6 +51,8 @@ class Injector:
         known = self._known.pop(key, None)
         if known is None:
             found = injected(pod, self._settings)
+            if len(key) > LONGEST or len(found.report.findings) > MOST_FINDINGS:
+                return found
             known = found.replace(patch=blanked(found.patch, volume))
         else:
             self.hits += 1
@@ -58,7 +65,7 @@ class Injector:
 def injected(pod: dict[str, Json], settings: InjectSettings) -> Injected:
     result, report = inject(pod, settings)
     operations = [] if report.errors else diff(pod, result)
-    return Injected(report, orjson.dumps(operations) if operations else b"")
+    return Injected(report.replace(plan=NO_PLAN), orjson.dumps(operations) if operations else b"")
 
 
 def template(pod: Mapping[str, Json]) -> bytes:

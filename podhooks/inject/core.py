@@ -32,6 +32,7 @@ from podhooks.plan import Finding, Mode, Plan
 from podhooks.podobject import mapping, mappings
 
 DEFAULTS = InjectSettings()
+REMEMBERED_CHARACTERS = 4096
 
 
 def inject(pod: Mapping[str, Json], settings: InjectSettings = DEFAULTS) -> tuple[Pod, Report]:
@@ -85,14 +86,16 @@ def _plan(pod: Pod, settings: InjectSettings) -> tuple[Plan, tuple[Finding, ...]
 
 
 def _parsed(annotations: Mapping[str, Json]) -> tuple[Plan, tuple[Finding, ...]]:
-    """All pods of a workload have the same annotations: the webhook reads them once."""
+    """All pods of a workload have the same annotations: the webhook reads them once. Not long ones, of which its memory
+    would fill up."""
     try:
-        return _parse_once(tuple(annotations.items()))
+        short = sum(map(len, annotations.values())) <= REMEMBERED_CHARACTERS
+        return _parse_once(tuple(annotations.items())) if short else plans.parse(annotations)
     except TypeError:  # something in them isn't even text
         return plans.parse(annotations)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=32)
 def _parse_once(annotations: tuple[tuple[str, str], ...]) -> tuple[Plan, tuple[Finding, ...]]:
     return plans.parse(dict(annotations))
 
@@ -167,7 +170,7 @@ def _behind_sidecars(spec: Pod) -> int:
 
 def _add_to_main(edit: Edit, case: Case) -> None:
     """What is there already, in any container, is its author's: noted, because ours is taken out by its looks."""
-    names = _main_names(case)
+    names = frozenset(_main_names(case))
     for container in edit.spec["containers"]:
         if container["name"] in contract.OUR_CONTAINERS:
             continue

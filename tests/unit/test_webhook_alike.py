@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tracemalloc
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,6 +79,20 @@ def test_no_more_is_remembered_than_there_is_room_for_and_the_latest_stay() -> N
     for value in ("a", "b", "a", "c", "a", "b"):
         injector(pod(value=value))
     assert injector.hits == 2
+
+
+def test_pods_that_are_made_to_be_large_do_not_stay_in_memory() -> None:
+    """Whoever may create pods may create these: a few hundred of them would be the end of us, and of all injections."""
+    injector = Injector(SETTINGS)
+    injector(pod())
+    tracemalloc.start()
+    for number in range(10):
+        injector(pod(value=f"{number}" + "x" * 1_000_000))
+        callbacks = ",".join(f"a{number}_{index}:b" for index in range(2000))
+        injector(pod(annotations={"on-start": callbacks}))
+        injector(pod(annotations={"on-start": callbacks.replace(":b", "")}))  # as many findings
+    assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    tracemalloc.stop()
 
 
 values = st.text(max_size=6) | st.sampled_from([TOKEN_VOLUME, f"{TOKEN_VOLUME}abcde", "kube-api-access-zz", "\0"])
