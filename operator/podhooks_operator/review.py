@@ -24,13 +24,19 @@ KIND = "AdmissionReview"
 
 NOT_A_REVIEW = "not-a-review"
 NOT_A_POD = "not-a-pod"
+TOO_LONG = "annotations-too-long"
 INTERNAL_ERROR = "internal-error"
 OWN_REASONS: Mapping[str, str] = {
     NOT_A_REVIEW: "the request isn't an admission.k8s.io/v1 AdmissionReview",
     NOT_A_POD: "the request isn't the creation of a v1 Pod",
+    TOO_LONG: "the API server takes 256 KiB of annotations, and will refuse this pod",
     INTERNAL_ERROR: "the injector failed: this is a bug, and the log has its traceback",
 }
 """Reasons of the webhook itself; all others are the injector's."""
+
+MAX_ANNOTATIONS = 256 << 10
+"""Kubernetes' limit on all of a pod's annotations, which the API server checks after the webhooks. Reading megabytes of
+them would keep all other pods waiting."""
 
 IGNORED = "ignored"  # nothing was asked of the injector
 
@@ -79,6 +85,8 @@ def judge(
     pod = body.get("object")
     if not _creates_pod(body) or not isinstance(pod, dict):
         return Review(admitted(uid), IGNORED, (NOT_A_POD,))
+    if _annotations_too_long(pod):
+        return Review(admitted(uid), IGNORED, (TOO_LONG,))
     try:
         result = injector(pod) if injector is not None else injected(pod, settings.inject)
         found = _answered(body, pod, result, settings)
@@ -110,6 +118,11 @@ def _creates_pod(body: Mapping[str, Json]) -> bool:
         and body.get("operation") == "CREATE"
         and not body.get("subResource")
     )
+
+
+def _annotations_too_long(pod: Mapping[str, Json]) -> bool:
+    annotations = mapping(mapping(pod.get("metadata")).get("annotations"))
+    return sum(len(key) + len(text(value)) for key, value in annotations.items()) > MAX_ANNOTATIONS
 
 
 def _name(body: Mapping[str, Json], pod: Mapping[str, Json]) -> str:

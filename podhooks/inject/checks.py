@@ -99,8 +99,11 @@ def _names_taken(case: Case) -> Iterator[Finding]:
 
 
 def _main_fields_taken(case: Case) -> Iterator[Finding]:
-    for main in case.mains:
-        where = f"spec.containers[{case.containers.index(main)}]"
+    names = {main["name"] for main in case.mains}
+    for number, main in enumerate(case.containers):
+        if main["name"] not in names:
+            continue
+        where = f"spec.containers[{number}]"
         for index, each in enumerate(mappings(main.get("volumeMounts"))):
             path = text(each.get("mountPath")).rstrip("/")
             if (path == OUR_ROOT or path.startswith(OUR_ROOT + "/")) and not containers.is_shared_mount(each):

@@ -3,6 +3,7 @@
 import base64
 import copy
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,27 @@ def test_what_is_no_review_is_admitted_with_a_warning(nonsense: Any) -> None:
 )
 def test_what_creates_no_pod_is_left_alone(more: dict[str, Any]) -> None:
     assert response(request(POD, **more), STRICT) == {"uid": "705ab4f5", "allowed": True}
+
+
+def test_annotations_that_no_pod_can_have_are_not_read() -> None:
+    """The API server refuses them, but only after the webhooks."""
+    for length, outcome in ((200_000, "injected"), (300_000, "ignored")):
+        pod = annotated(on_exit=",".join(["app:notify"] * (length // 11)))
+        found = judge(request(pod), STRICT)
+        assert (found.outcome, found.denied, found.answer["response"]["allowed"]) == (outcome, False, True)
+
+
+def test_a_pod_that_is_made_to_be_long_costs_no_more_than_its_length() -> None:
+    """While it is worked out all other pods wait."""
+
+    def seconds(containers: int) -> float:
+        pod = annotated(on_exit="app:notify", main_container="*")
+        pod["spec"]["containers"] = [{"name": f"c{number}", "image": "app:1"} for number in range(containers)]
+        began = time.process_time()
+        assert judge(request(pod), DEFAULTS).outcome == "injected"
+        return time.process_time() - began
+
+    assert seconds(16_000) < 9 * seconds(4_000)  # the square of four would be sixteen
 
 
 JSON_VALUES = st.recursive(
