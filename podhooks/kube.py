@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import socket
-import ssl
 import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -21,6 +20,13 @@ from urllib.parse import quote, urlencode, urlsplit
 from podhooks import contract
 from podhooks.errors import ApiError, Forbidden, Gone, InputError, NotFound, Unauthorized, Unreachable
 from podhooks.value import Value
+
+try:
+    import ssl
+
+    HAS_TLS = True
+except ImportError:  # an interpreter that was built without it
+    HAS_TLS = False
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +55,7 @@ class Access(Value):
         """What a container finds in its pod.
 
         Raises:
-            InputError: this is no pod, or its service account's token isn't mounted.
+            InputError: this is no pod, its service account's token isn't mounted, or this Python can't speak TLS.
         """
         directory = environ.get(contract.ENV_SERVICE_ACCOUNT_DIR) or contract.SERVICE_ACCOUNT_DIR
         host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
@@ -63,6 +69,10 @@ class Access(Value):
             raise InputError(
                 f"no service account token at {token_file}: "
                 "the pod or its service account sets automountServiceAccountToken: false; set it to true"
+            )
+        if not HAS_TLS and base_url.startswith("https:"):
+            raise InputError(
+                "this image's Python has no module ssl: install it, or choose another with podhooks.io/python"
             )
         return cls(base_url, _namespace(environ, directory), token_file, os.path.join(directory, "ca.crt"))
 
@@ -96,7 +106,10 @@ class Client:
         return moment + timedelta(seconds=time.monotonic() - read_at)
 
     def get_pod(self, name: str) -> dict[str, Json]:
-        return self._json(self._get(self._pods(name)))
+        pod = self._json(self._get(self._pods(name)))
+        if pod.get("kind") != "Pod":
+            raise self._stranger()
+        return pod
 
     def log_tail(self, pod: str, container: str, lines: int) -> str:
         """The last lines of a container's log, at most 1 MiB."""
@@ -234,13 +247,15 @@ class Client:
     def _parse(self, body: bytes) -> dict[str, Json]:
         try:
             value = json.loads(body)
-        except ValueError as error:
-            self.close()
-            raise Unreachable(f"{self.access.base_url} does not answer as a Kubernetes API server") from error
+        except (ValueError, RecursionError) as error:
+            raise self._stranger() from error
         if not isinstance(value, dict):
-            self.close()
-            raise Unreachable(f"{self.access.base_url} does not answer as a Kubernetes API server")
+            raise self._stranger()
         return value
+
+    def _stranger(self) -> Unreachable:
+        self.close()
+        return Unreachable(f"{self.access.base_url} does not answer as a Kubernetes API server")
 
     def _error(self, status: Mapping[str, Json], what: str, retry_after_seconds: float | None = None) -> ApiError:
         code = status.get("code")
@@ -289,7 +304,7 @@ def _read_token(path: str) -> str:
 
 
 def _unreachable(error: Exception, base_url: str) -> Unreachable:
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if HAS_TLS and isinstance(error, ssl.SSLCertVerificationError):
         why = f"its certificate is not accepted: {error.verify_message}"
     elif isinstance(error, TimeoutError):
         why = "no answer in time"

@@ -202,7 +202,7 @@ def test_knows_the_servers_time(client: Client) -> None:
     assert abs(now.timestamp() - time.time()) < 3
 
 
-@pytest.mark.parametrize("answer", [b"<html>hello</html>", b"[]", b"\xff\xfe"])
+@pytest.mark.parametrize("answer", [b"<html>hello</html>", b"[]", b"\xff\xfe", b"[" * 100_000, b"{}"])
 def test_something_else_on_that_address_is_said_so(tmp_path: Path, answer: bytes) -> None:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -290,6 +290,17 @@ class TestInCluster:
         environ = {"PODHOOKS_API_SERVER": "http://x", "PODHOOKS_SERVICE_ACCOUNT_DIR": str(tmp_path)}
         with pytest.raises(InputError, match="automountServiceAccountToken"):
             Access.in_cluster(environ)
+
+    def test_a_python_without_tls_is_said_so(self, tmp_path: Path) -> None:
+        (tmp_path / "token").write_text("t")
+        ask = (
+            "import sys; sys.modules['ssl'] = None\nfrom podhooks.kube import Access, Client, Unreachable\n"
+            "try: Client(Access('http://127.0.0.1:1')).get_pod('p')\nexcept Unreachable as error: print(error)\n"
+            "Access.in_cluster({'PODHOOKS_API_SERVER': 'https://x', 'PODHOOKS_SERVICE_ACCOUNT_DIR': sys.argv[1]})"
+        )
+        asked = subprocess.run([sys.executable, "-c", ask, tmp_path], capture_output=True, text=True, timeout=50)
+        assert "can't reach the API server" in asked.stdout
+        assert "InputError: this image's Python has no module ssl" in asked.stderr
 
 
 def test_a_log_is_read_from_its_end(server: ApiServer, client: Client) -> None:
