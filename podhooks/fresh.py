@@ -95,11 +95,21 @@ def import_path(path: Sequence[str], first: str) -> list[str]:
 
 
 def run_site() -> None:
-    """Our programs may run without `site`: its packages, .pth files and sitecustomize are for the user's code."""
+    """Our programs may run without `site`: its packages, .pth files and sitecustomize are for the user's code.
+
+    So is PYTHONPATH, which they have put behind the standard library (install.py).
+    """
     if sys.flags.no_site:
+        given = [absolute(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        sys.path.sort(key=lambda entry: absolute(entry) not in given)
         import site
 
         site.main()
+
+
+def absolute(entry: str) -> str:
+    """Of the import path. Not os.path.abspath, which fails where the current directory is gone."""
+    return os.path.normpath(os.path.join(current_directory(), entry))
 
 
 def current_directory() -> str:

@@ -30,6 +30,8 @@ gc.disable()  # nothing of what is imported becomes garbage: looking for it take
 import os
 import sys
 
+given = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+sys.path.sort(key=lambda entry: os.path.abspath(entry) in given)  # a user's `email` must not hide what we need
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # where PYTHONSAFEPATH is set it isn't there by itself
 
 from {package}.__main__ import main

@@ -129,6 +129,15 @@ def test_mains_own_python_variables_do_no_harm(variables: dict[str, str], pod: P
     assert (code, "started" in out) == (contract.EXIT_OK, True), err
 
 
+def test_a_callback_finds_what_is_on_mains_python_path_first(pod: Pod) -> None:
+    for name in ("first", "second"):
+        (pod.folder / name).mkdir()
+        (pod.folder / name / "sched.py").write_text(f"def f(): print('{name}')\n")
+    pod.environ["PYTHONPATH"] = f"first{os.pathsep}{pod.folder}/second/"
+    pod.annotate(on_start="sched:f", on_exit="sched:f")
+    assert pod.run()[:2] == (contract.EXIT_OK, "[on-start sched:f] first\n")
+
+
 def test_the_users_sitecustomize_is_for_callbacks_only(pod: Pod) -> None:
     (pod.folder / "extra").mkdir()
     (pod.folder / "extra" / "sitecustomize.py").write_text("open('customized', 'a').write('x')\n")

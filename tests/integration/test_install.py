@@ -41,6 +41,19 @@ def test_a_restarted_init_container_does_it_again_without_harm(tmp_path: Path) -
     assert files(target) == before
 
 
+@pytest.mark.parametrize("path", ["/{}", ":."])
+@pytest.mark.parametrize("script", ["on_start.py", "on_exit.py"])
+def test_modules_of_the_users_do_not_get_into_our_programs(tmp_path: Path, script: str, path: str) -> None:
+    target = tmp_path / "podhooks"
+    install(str(target))
+    for name in ("email", "enum", "http", "json", "select", "signal", "ssl"):
+        (tmp_path / f"{name}.py").write_text("raise AssertionError('this is for callbacks')")
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": path.format(tmp_path)}
+    command = [sys.executable, "-S", str(target / script), "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=tmp_path, env=environ)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("script", ["on_start.py", "on_exit.py"])
 def test_the_start_scripts_need_nothing_but_their_directory(tmp_path: Path, script: str) -> None:
     target = tmp_path / "podhooks"
