@@ -61,6 +61,7 @@ def load(call: str) -> Callable[..., object]:
 
 def import_module(name: str) -> ModuleType:
     try:
+        uncover(name.partition(".")[0])
         __import__(name)
         return sys.modules[name]
     except ModuleNotFoundError as error:
@@ -69,6 +70,19 @@ def import_module(name: str) -> ModuleType:
         raise CallbackNotFound(import_failure(name, error)) from error
     except BaseException as error:
         raise CallbackNotFound(import_failure(name, error)) from error
+
+
+def uncover(name: str) -> None:
+    """A module of the standard library that our program has loaded must not pass for the user's of the same name."""
+    loaded = sys.modules.get(name)
+    if loaded is None or name not in sys.stdlib_module_names:
+        return
+    from importlib.machinery import PathFinder
+
+    spec = PathFinder.find_spec(name)
+    if spec is not None and spec.origin != getattr(loaded, "__file__", None):
+        for each in [each for each in sys.modules if each == name or each.startswith(f"{name}.")]:
+            del sys.modules[each]
 
 
 def import_file(path: str) -> ModuleType:
@@ -105,7 +119,7 @@ def missing_module(name: str, missing: str) -> str:
     if parent and not path:
         return f"no module named {name!r}: {parent!r} is a module, not a package"
     suggestion = did_you_mean(leaf, [module.name for module in pkgutil.iter_modules(path)])
-    where = f"in {parent}" if parent else f"on the import path (current directory: {os.getcwd()})"
+    where = f"in {parent}" if parent else f"on the import path (current directory: {fresh.current_directory()})"
     return f"no module named {missing!r} {where}{suggestion or '; is it installed in this image?'}"
 
 
@@ -269,7 +283,11 @@ def check(callbacks: Sequence[Callback], timeout_seconds: float = CHECK_TIMEOUT_
 
 
 def problems(callbacks: Sequence[Callback], watch: Watch) -> dict[str, str]:
-    """By its key, why a callback doesn't resolve here. They are imported in one child, unless one of them ends it."""
+    """By its key, why a callback doesn't resolve here.
+
+    They are imported in one child as far as that goes well. What fails beside others is tried again alone, as it will
+    be run: they may have changed the directory, or brought a module of the same name.
+    """
     return Check(callbacks, watch).finish()
 
 
@@ -291,7 +309,7 @@ class Check:
             if ended.cut_off is CutOff.STOPPED:
                 break
             answers = ended.report.decode("utf-8", "replace").splitlines()
-            if len(answers) < len(self._rest):
+            if not answers:
                 how = f"took more than {self._watch.timeout_seconds:g} s" if ended.cut_off else "ended the process"
                 answers.append(f"importing it {how}: {ended.message or 'exited with code 0'}")
             found |= {callback.key: answer for callback, answer in zip(self._rest, answers, strict=False) if answer}
@@ -304,8 +322,10 @@ def report_each(callbacks: Sequence[Callback]) -> Callable[[int], int]:
     def work(report: int) -> int:
         fresh.run_site()
         path = tuple(sys.path)
-        for callback in callbacks:
+        for position, callback in enumerate(callbacks):
             line = " ".join(check_one(callback, path).splitlines())
+            if line and position > 0:
+                break  # the next child begins with it
             os.write(report, line.encode("utf-8", "replace") + b"\n")
         return 0
 

@@ -89,6 +89,26 @@ def test_a_missing_submodule_is_named_with_its_near_ones(code: Path) -> None:
     assert "'plain' is a module, not a package" in complaint("plain.sub:f")
 
 
+def test_a_missing_module_is_named_where_the_current_directory_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert complaint("userhooks_nowhere:f").startswith("no module named 'userhooks_nowhere'")
+
+
+def test_a_module_of_the_users_is_not_taken_for_a_loaded_one_of_the_standard_library(
+    code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sched
+
+    monkeypatch.setitem(sys.modules, "sched", sched)
+    assert resolve.load("sched:scheduler") is sched.scheduler
+    (code / "sched.py").write_text("def f(): return 4\n")
+    assert resolve.load("sched:f")() == 4
+
+
 def test_a_missing_attribute_is_named_with_its_near_ones(code: Path) -> None:
     (code / "userhooks.py").write_text("def notify(): pass\nclass A: pass\n")
     assert complaint("userhooks:notfy") == "userhooks has no 'notfy'; did you mean 'notify'?"
@@ -228,8 +248,21 @@ def test_check_names_each_callback_that_does_not_resolve(code: Path, capfd: pyte
         "third: command 'no-such-command-here': not found in PATH" + check_path(),
         "fifth: it needs an argument 'b'; give it in `with`, or give it a default",
     ]
-    assert capfd.readouterr().out == "[check] imported\n"
+    assert set(capfd.readouterr().out.splitlines()) == {"[check] imported"}
     assert "userhooks" not in sys.modules
+
+
+def test_callbacks_that_are_checked_together_do_not_harm_each_other(code: Path) -> None:
+    for name in ("a", "b"):
+        (code / name).mkdir()
+        (code / name / "common.py").write_text(f"def only_{name}(): pass\n")
+        (code / name / f"hooks_{name}.py").write_text(f"from common import only_{name}\ndef f(): pass\n")
+    (code / "moving.py").write_text("import os\nos.chdir('/')\ndef f(): pass\n")
+    (code / "beside.py").write_text("def f(): pass\n")
+    calls = (f"{code}/a/hooks_a.py:f", f"{code}/b/hooks_b.py:f", f"{code}/moving.py:f", "./beside.py:f", "nowhere:f")
+    assert [line.partition(":")[0] for line in resolve.check([Callback(call, call=call) for call in calls])] == [
+        "nowhere"
+    ]
 
 
 def check_path() -> str:
