@@ -39,8 +39,8 @@ def run_function(callback: Callback, context: RunContext, report: int) -> int:
         function = resolve.load(callback.call)
         arguments, named = resolve.bind(function, callback.arguments, context)
     except CallbackNotFound as error:
-        print_cause(error)
         say(str(error))
+        print_cause(error)
         return contract.EXIT_CALLBACK_FAILED
     code = call(lambda: function(*arguments, **named), say)
     leave()
@@ -64,8 +64,8 @@ def call(function: Callable[[], object], say: Callable[[str], None]) -> int:
     except PodhooksError as error:  # its one line says all there is to say, and no more than may be said
         return exit_code(SystemExit(" ".join(str(error).split())), say)
     except BaseException as error:  # noqa: BLE001  the user's code may raise anything
+        say(explain(error))  # first: the callback may have closed the stream that the traceback goes to
         print_error(error)
-        say(explain(error))
         return contract.EXIT_CALLBACK_FAILED
     return contract.EXIT_OK
 
@@ -87,8 +87,8 @@ def exit_code(error: SystemExit, say: Callable[[str], None]) -> int:
         return contract.EXIT_OK
     if isinstance(error.code, int):
         return error.code & 0xFF
-    sys.stderr.write(f"{error.code}\n")
     say(str(error.code))
+    sys.stderr.write(f"{error.code}\n")
     return contract.EXIT_CALLBACK_FAILED
 
 

@@ -116,6 +116,8 @@ CRASHES = [
     ("os.closerange(0, 4096); os._exit(4)", "exited with code 4"),
     ("os.closerange(0, 4096); raise ValueError('x')", "exited with code 1"),
     ("class E(Exception):\n  def __str__(self): raise self\n raise E", "E"),
+    ("sys.stderr.close(); raise ValueError('with no stream')", "ValueError: with no stream"),
+    ("sys.stderr = None; sys.exit('with no stream')", "with no stream"),
 ]
 
 
