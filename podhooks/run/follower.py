@@ -102,6 +102,7 @@ class Follower:
         self._gone: set[str] = set()
         self._logs = LogBook(backend, self._inbox.put, self._say, self._pods)
         self._warned: set[Entry] = set()
+        self._of_run: list[Entry] = []  # the Job's news, which stand behind what is held of its pods
         self._prefix = Prefix(with_pod=_has_many_pods(run))
         self._stop: Stop | None = None
         self._forced = False
@@ -120,6 +121,7 @@ class Follower:
         while self._logs.is_reading and time.monotonic() < min(until, self._give_up_at):
             self._step()
         self._logs.release(everything=True)
+        self._say_of_run()
         self._closed.set()
         gone = frozenset(self._gone)
         return Ending(self._run, list(self._pods.values()), gone, self._stop, self._forced, self._obstacle)
@@ -129,6 +131,8 @@ class Follower:
         with contextlib.suppress(Empty):
             self._handle(self._inbox.get(timeout=HELD_TICK_SECONDS if self._logs.is_holding else TICK_SECONDS))
         self._logs.release()
+        if not self._logs.is_holding and self._inbox.empty():
+            self._say_of_run()
         if self._stop is None and self._timeout_seconds is not None and self._elapsed() > self._timeout_seconds:
             self._end(Stop.TIMEOUT)
 
@@ -160,7 +164,7 @@ class Follower:
         if event.object["metadata"].get("uid") != self._run["metadata"].get("uid"):
             return
         gone = event.type == "DELETED"
-        self._say(*job_news(self._run, event.object, gone=gone))
+        self._of_run += job_news(self._run, event.object, gone=gone)
         self._run, self._run_gone = event.object, self._run_gone or gone
 
     def _see_pod(self, event: Event) -> None:
@@ -274,6 +278,10 @@ class Follower:
                 self._inbox.put(Seen(what, event))
 
         threading.Thread(target=watch, name=f"podhooks-watch-{what}", daemon=True).start()
+
+    def _say_of_run(self) -> None:
+        self._say(*self._of_run)
+        self._of_run.clear()
 
     def _say(self, *entries: Entry) -> None:
         for each in entries:
