@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from podhooks.errors import ApiError, InputError
+from podhooks.findings import closest
+from podhooks.podobject import mapping
 from podhooks.run import display as displays
 from podhooks.run.backend import Selection
 from podhooks.run.cluster import RealCluster
@@ -24,6 +26,7 @@ from podhooks.run.session import is_injected, start_clock
 from podhooks.run.summary import summarize
 
 EXIT_NONE = 1
+JOB_LABEL = "job-name"  # set by the Job controller, and what one types; the longer name says the same
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,15 +51,27 @@ def run(args: argparse.Namespace) -> int:
     show(pods, plain=args.plain)
     missing = [name for name in args.pods if name not in [name_of(each) for each in pods]]
     for name in missing:
-        print(f"podhooks status: there is no pod {name} in namespace {namespace}", file=sys.stderr)
+        known = f"there is no pod {name} in namespace {namespace}: {_advice(name, there)}"
+        print(f"podhooks status: {known}", file=sys.stderr)
     if not pods and not missing:
-        print(f"podhooks status: no pod in namespace {namespace} that Podhooks is in", file=sys.stderr)
+        which = f" with {args.selector}" if args.selector else ""
+        known = f"no pod{which} in namespace {namespace} that Podhooks is in (-n names another namespace)"
+        print(f"podhooks status: {known}", file=sys.stderr)
     return EXIT_NONE if missing or not pods else 0
 
 
 def chosen(pods: Sequence[Object], names: Sequence[str]) -> Iterator[Object]:
     """The named ones; without names those that were injected."""
     return (each for each in pods if (name_of(each) in names if names else is_injected(each)))
+
+
+def _advice(name: str, pods: Sequence[Object]) -> str:
+    """For a name that no pod has: it may be that of what made them, also as `job/etl`."""
+    bare = name.rpartition("/")[2]
+    if any(mapping(mapping(each.get("metadata")).get("labels")).get(JOB_LABEL) == bare for each in pods):
+        return f"it's a Job, so name its pods with -l {JOB_LABEL}={bare}"
+    meant = closest(bare, [name_of(each) for each in pods])
+    return f"did you mean {meant}?" if meant else "without a name all are shown, -n names another namespace"
 
 
 def show(pods: Sequence[Object], *, plain: bool) -> None:
