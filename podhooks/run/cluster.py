@@ -4,13 +4,14 @@ because its models drop fields that they don't know.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -37,6 +38,7 @@ ADVICE = {
     401: "the cluster doesn't accept these credentials: log in again",
     403: "ask for the right, or use another --context",
 }
+NO_CREDENTIALS = "the kubeconfig has no credentials for it: log in, or use another --context"
 
 
 class RealCluster:
@@ -221,8 +223,7 @@ class RealCluster:
             preload_content=False,
         )
         if answer.status >= 400:
-            status = mapping(_parsed(answer.data))
-            raise _error(answer.status, text(status.get("message")) or f"HTTP {answer.status}")
+            raise self._refusal(answer.status, answer.data)
         return answer
 
     def _headers(self, with_body: bool) -> dict[str, str]:
@@ -232,8 +233,16 @@ class RealCluster:
             headers["Content-Type"] = "application/json"
         for each in self._api.configuration.auth_settings().values():
             if each.get("in") == "header" and each.get("value"):
-                headers[each["key"]] = each["value"]
+                headers[each["key"]] = each["value"].strip()  # a token's file ends in a newline
         return headers
+
+    def _refusal(self, status: int, data: bytes) -> errors.ApiError:
+        said = text(mapping(_parsed(data)).get("message")) or f"{self._shown} answered HTTP {status}{_plain(data)}"
+        return _error(status, said, NO_CREDENTIALS if status in ADVICE and not self._has_credentials() else None)
+
+    def _has_credentials(self) -> bool:
+        configuration = self._api.configuration
+        return bool(configuration.cert_file or configuration.auth_settings())
 
 
 def is_passing(error: errors.ApiError) -> bool:
@@ -282,9 +291,15 @@ def _parsed(data: bytes) -> Json:
         return None
 
 
-def _error(status: int, message: str) -> errors.ApiError:
+def _plain(data: bytes) -> str:
+    """What else than the API answers, like a server of HTTPS that is asked by HTTP; a proxy's page isn't for a line."""
+    said = " ".join(data[:200].decode("utf-8", "replace").split())
+    return f": {said}" if said and said[0] not in "<{" else ""
+
+
+def _error(status: int, message: str, advice: str | None = None) -> errors.ApiError:
     kinds = {401: errors.Unauthorized, 403: errors.Forbidden, 404: errors.NotFound, 410: errors.Gone}
-    advice = ADVICE.get(status)
+    advice = advice or ADVICE.get(status)
     said = " ".join(message.split())
     return kinds.get(status, errors.ApiError)(f"{said}: {advice}" if advice else said, status=status)
 
@@ -332,19 +347,65 @@ def _connect(kubeconfig: str | None, context: str | None) -> tuple[Any, Mapping[
             return _in_pod(Access.in_cluster(os.environ))
         advice = "" if kubeconfig else ": name one with --kubeconfig"
         raise errors.InputError(f"there is no kubeconfig at {' or '.join(_paths(kubeconfig))}{advice}")
-    try:
+    with _read(named):
         contexts, active = config.list_kube_config_contexts(  # type: ignore[no-untyped-call,unused-ignore]
             config_file=kubeconfig
         )
         names = [text(each.get("name")) for each in contexts]
-        if context is not None and context not in names:
-            raise errors.InputError(f"--context {context}: {named} has {', '.join(names) or 'no context'}")
-        chosen = next((each for each in contexts if each.get("name") == context), active)
+    if context is not None and context not in names:
+        raise errors.InputError(f"--context {context}: {named} has {', '.join(names) or 'no context'}")
+    chosen = next((each for each in contexts if each.get("name") == context), active)
+    with _read(named) as complaints:
         client = config.new_client_from_config(  # type: ignore[no-untyped-call,unused-ignore]
             config_file=kubeconfig, context=context, persist_config=False
         )
-        return client, chosen
-    except config.ConfigException as error:
-        raise errors.InputError(f"{named} can't be used: {' '.join(str(error).split())[:200]}") from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise errors.InputError(f"{named} can't be read: {' '.join(str(error).split())[:200]}") from error
+    _check(client, named, complaints)
+    return client, chosen
+
+
+@contextlib.contextmanager
+def _read(named: str) -> Iterator[list[str]]:
+    """Gives what the client only logs: that the login command failed, and it goes on as nobody.
+
+    Raises:
+        InputError: whatever YAML's reader and the client meet in what is no kubeconfig.
+    """
+    from kubernetes.config import ConfigException
+
+    complaints = _Complaints()
+    logging.getLogger().addHandler(complaints)
+    try:
+        yield complaints.said
+    except ConfigException as error:
+        raise errors.InputError(f"{named} can't be used: {_in_a_line(error)}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.InputError(f"{named} can't be read: {_in_a_line(error)}") from error
+    except Exception as error:
+        said = f"{type(error).__name__}: {_in_a_line(error)}"
+        raise errors.InputError(f"{named} is no kubeconfig that can be used: {said}") from error
+    finally:
+        logging.getLogger().removeHandler(complaints)
+
+
+def _in_a_line(said: object) -> str:
+    return " ".join(str(said).split())[:200]
+
+
+class _Complaints(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(_in_a_line(record.getMessage()))
+
+
+def _check(client: Any, named: str, complaints: Sequence[str]) -> None:
+    if complaints:
+        raise errors.InputError(f"{named}: its login command failed: {complaints[0]}: log in again")
+    host = client.configuration.host
+    if urlsplit(host).scheme not in ("http", "https"):
+        raise errors.InputError(f"{named}: its cluster's server is {host!r}: write it like https://HOST:6443")
+    for each in client.configuration.auth_settings().values():
+        if not (value := each.get("value") or "").strip().isascii() or not value.strip().isprintable():
+            raise errors.InputError(f"{named}: its token has characters that can't be in one: log in again")

@@ -16,6 +16,7 @@ import pytest
 from podhooks.local import Cluster
 from podhooks.local.apiserver import Action, Fault
 from tests.integration.cli import podhooks
+from tests.integration.receivers import answer, receiving
 from tests.integration.runs import HOOKS, WAITING, Run, directory, in_order, job, manifest
 
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {KEY: hidden}\n---\n"
@@ -90,6 +91,22 @@ def test_status_of_no_pod_is_told(cluster: Cluster, tmp_path: Path) -> None:
     assert "there is no pod nobody in namespace default" in podhooks("status", "nobody", *config).stderr
     assert "no pod in namespace other" in podhooks("status", "-n", "other", *config).stderr
     assert podhooks("status", "nobody", "-l", "a=b", *config).returncode == 2
+
+
+def test_status_of_a_name_that_no_pod_has_tells_the_next_step(cluster: Cluster, tmp_path: Path) -> None:
+    pod = {"spec": {"containers": [{"name": "main", "image": "x"}], "nodeName": "elsewhere"}}
+    metadata = {"name": "etl-x7k2p", "namespace": "default", "labels": {"job-name": "etl"}}
+    cluster.store.create("pods", {"metadata": metadata, **pod})
+    for name, advice in {
+        "etl": "it's a Job, so name its pods with -l job-name=etl",
+        "job/etl": "it's a Job, so name its pods with -l job-name=etl",
+        "etl-x7k2": "did you mean etl-x7k2p?",
+        "pod/etl-x7k2p": "did you mean etl-x7k2p?",
+        "other": "without a name all are shown, -n names another namespace",
+    }.items():
+        told = podhooks("status", name, "--kubeconfig", str(tmp_path / "kubeconfig"))
+        line = f"podhooks status: there is no pod {name} in namespace default: {advice}\n"
+        assert (told.returncode, told.stdout, told.stderr) == (1, "", line)
 
 
 def test_ctrl_c_deletes_the_job_and_on_exit_still_runs(cluster: Cluster, tmp_path: Path) -> None:
@@ -221,7 +238,7 @@ def test_a_companion_that_is_another_is_not_overwritten(cluster: Cluster, tmp_pa
 # -- access -----------------------------------------------------------------------------------------------------------
 
 
-def kubeconfig(path: Path, server: str, **user: str) -> list[str]:
+def kubeconfig(path: Path, server: str, **user: object) -> list[str]:
     config = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -248,8 +265,52 @@ def test_access_that_can_not_be_had_is_one_line_and_exit_code_2(cluster: Cluster
     assert (wrong.returncode, "log in again" in wrong.stderr) == (2, True), wrong
     unknown = podhooks("run", path, *kubeconfig(tmp_path, cluster.url), "--context", "there")
     assert (unknown.returncode, "--context there" in unknown.stderr, "has here" in unknown.stderr) == (2, True, True)
-    (tmp_path / "config").write_text("nonsense")
-    assert podhooks("run", path, "--kubeconfig", str(tmp_path / "config")).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("server", "user", "problem"),
+    [
+        ("127.0.0.1:6443", {}, "its cluster's server is '127.0.0.1:6443': write it like https://HOST:6443"),
+        (None, {}, "the kubeconfig has no credentials for it: log in, or use another --context"),
+        (None, {"token": "secret\u2603"}, "its token has characters that can't be in one: log in again"),
+        (None, {"token": "secret\nsecret"}, "its token has characters that can't be in one: log in again"),
+        (None, {"exec": "exit 3"}, "its login command failed: exec: process returned 3. come in: log in again"),
+    ],
+)
+def test_credentials_that_are_none(
+    cluster: Cluster, tmp_path: Path, server: str | None, user: dict[str, str], problem: str
+) -> None:
+    login = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", "command": "sh"}
+    given = {"exec": {**login, "args": ["-c", f"echo come in >&2; {user['exec']}"]}} if "exec" in user else user
+    ran = podhooks("status", *kubeconfig(tmp_path, server or cluster.url, **given))
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1), ran
+    assert problem in ran.stderr
+    assert "secret" not in ran.stderr
+
+
+def test_a_tokens_file_may_end_in_a_newline(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{cluster.token}\n")
+    ran = podhooks("status", *kubeconfig(tmp_path, cluster.url, tokenFile=str(tmp_path / "token")))
+    assert "no pod in namespace team" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "a: [", "a:\n\tb: c\n", "[]", "{}", "contexts: [a]\ncurrent-context: a"]
+)
+def test_what_is_no_kubeconfig_is_one_line(tmp_path: Path, text: str) -> None:
+    config = tmp_path / "config"
+    config.write_text(text)
+    ran = podhooks("status", "--kubeconfig", str(config))
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1), ran
+    assert ran.stderr.startswith(f"podhooks: {config} ")
+
+
+def test_another_server_than_the_api_is_quoted(tmp_path: Path) -> None:
+    for body, said in (("Speak HTTPS here.\n", ": Speak HTTPS here."), ("<html>a page</html>", "")):
+        with receiving(answer(400, body)) as receiver:
+            url = f"http://127.0.0.1:{receiver.server_address[1]}"
+            ran = podhooks("status", *kubeconfig(tmp_path, url))
+        assert (ran.returncode, ran.stderr) == (2, f"podhooks: {url} answered HTTP 400{said}\n")
 
 
 def test_a_right_that_is_missing_is_named(cluster: Cluster, tmp_path: Path) -> None:
