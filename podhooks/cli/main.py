@@ -69,8 +69,10 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
             meant = closest(unknown[0].partition("=")[0], flags) if unknown[0].startswith("-") else None
-            files = "" if unknown[0].startswith("-") else ": files are given with -f"
-            self.error(f"unknown argument {unknown[0]!r}{f': did you mean {meant}?' if meant else files}")
+            hint = f": did you mean {meant}?" if meant else ""
+            if not unknown[0].startswith("-") and "-f" in self._option_string_actions:
+                hint = ": files are given with -f"
+            self.error(f"unknown argument {unknown[0]!r}{hint}")
         return args
 
 
