@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 
-from podhooks import __version__
+from podhooks import __version__, contract
 from podhooks import plan as plans
 from podhooks.cli.main import Parser
 from podhooks.context import EMPTY
@@ -96,7 +98,7 @@ def duration(text: str) -> float:
 
 
 def port(text: str) -> int:
-    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+    if not text.isdecimal() or len(text) > 5 or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} isn't a port: write a number up to 65535")
     return int(text)
 
@@ -105,6 +107,23 @@ def name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", text):
         raise argparse.ArgumentTypeError(f"{text[:40]!r} can't be the name of a Kubernetes object")
     return text
+
+
+def label(text: str) -> str:
+    """Names that become a part of a host's name."""
+    if "." in text or len(text) > 63:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} can't be the name of a namespace or a Service")
+    return name(text)
+
+
+def host_name(text: str) -> str:
+    """A DNS name or an IP address, as it is written in certificates: there it is looked for again."""
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(text.partition("%")[0]))
+    part = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+    if len(text) > 253 or not re.fullmatch(rf"(\*\.)?({part}\.)*(?!\d+$){part}", text.lower()):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is neither a host's name nor an IP address")
+    return text.lower()
 
 
 def yes_or_no(text: str) -> bool:
@@ -124,9 +143,12 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def key_and_value(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
+    key = key.strip()
     if not equals:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} has no value: write podhooks.io/KEY=VALUE")
-    return key.strip(), value
+    if not key.startswith(contract.PREFIX) or key == contract.STATUS:
+        raise argparse.ArgumentTypeError(f"{key[:40]!r} can't have a default: write podhooks.io/KEY=VALUE")
+    return key, value
 
 
 class Option(Value):
@@ -155,9 +177,9 @@ OPTIONS = (
     Option("health_port", port, "of /healthz, /readyz and /metrics, plain HTTP", group="network"),
     Option("drain", duration, "unready for so long before it stops listening", group="network"),
     Option("shutdown_timeout", duration, "for requests under way, after that", group="network"),
-    Option("namespace", name, "its own; by default its pod's", group="names"),
-    Option("service", name, "the Service that the API server calls", group="names"),
-    Option("host_name", str, "another name or IP address for the certificate; may be repeated", True, "names"),
+    Option("namespace", label, "its own; by default its pod's", group="names"),
+    Option("service", label, "the Service that the API server calls", group="names"),
+    Option("host_name", host_name, "another name or IP address for the certificate; may be repeated", True, "names"),
     Option("webhook_configuration", name, "the MutatingWebhookConfiguration", group="names"),
     Option("certificates", SOURCES, "self-made, or files (cert-manager)", group="certificates"),
     Option("certificate_directory", str, "with tls.crt and tls.key, for files", group="certificates"),

@@ -360,6 +360,12 @@ def test_while_the_api_server_is_away_it_goes_on_serving(bench: Bench) -> None:
         (["--annotation", "podhooks.io/on-exit-timeout=never"], "--annotation podhooks.io/on-exit-timeout"),
         (["--kubernetes", "latest"], "isn't a Kubernetes version"),
         (["--namespace", "Not A Name"], "can't be the name"),
+        (["--service", "podhooks.svc"], "can't be the name of a namespace or a Service"),
+        (["--host-name", "exämple"], "is neither a host's name nor an IP address"),
+        (["--host-name", "https://example.com"], "is neither a host's name nor an IP address"),
+        (["--host-name", "10.0.0.300"], "is neither a host's name nor an IP address"),
+        (["--annotation", "example.com/on-exit=a:b"], "'example.com/on-exit' can't have a default"),
+        (["now"], "unknown argument 'now' (see"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(flags: list[str], said: str) -> None:

@@ -144,8 +144,18 @@ def test_flags_come_before_variables_and_those_before_defaults() -> None:
     assert found.fail_on_invalid is False
     assert found.names("ns")[-2:] == ("a.example", "10.0.0.1")
     assert found.review.inject.annotations == {"podhooks.io/on-exit-timeout": "9s"}
-    with pytest.raises(InputError, match="PODHOOKS_OPTION_PORT: 'x' isn't a port"):
-        read_settings([], {"PODHOOKS_OPTION_PORT": "x"})
+    for wrong in ("x", "9" * 5000):
+        with pytest.raises(InputError, match="PODHOOKS_OPTION_PORT: '[x9]+' isn't a port"):
+            read_settings([], {"PODHOOKS_OPTION_PORT": wrong})
+
+
+def test_host_names_are_written_as_certificates_have_them() -> None:
+    """Else a certificate would lack them for ever, and be signed anew again and again."""
+    given = ("FD00::0:1", "10.0.0.1", "Node-1.Example.COM", "*.example.com", "4host")
+    settings = read_settings([f"--host-name={each}" for each in given], {})
+    assert settings.host_name == ("fd00::1", "10.0.0.1", "node-1.example.com", "*.example.com", "4host")
+    pair = Maker(settings.names("ns"), RHYTHM).after(Begin(), None, {}, NOW)
+    assert pair.stock(settings.names("ns")).serving.fits
 
 
 def begun() -> Holdings:
