@@ -145,7 +145,7 @@ def test_flags_come_before_variables_and_those_before_defaults() -> None:
     assert found.names("ns")[-2:] == ("a.example", "10.0.0.1")
     assert found.review.inject.annotations == {"podhooks.io/on-exit-timeout": "9s"}
     for wrong in ("x", "9" * 5000):
-        with pytest.raises(InputError, match="PODHOOKS_OPTION_PORT: '[x9]+' isn't a port"):
+        with pytest.raises(InputError, match=r"PODHOOKS_OPTION_PORT: '[x9]+' isn't a port"):
             read_settings([], {"PODHOOKS_OPTION_PORT": wrong})
 
 
