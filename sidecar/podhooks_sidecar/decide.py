@@ -92,17 +92,27 @@ def last_moment(known: Known) -> float | None:
     if is_deleting(known.pod):
         times.append(known.now + deletion_seconds_left(known))
     if known.term_at is not None:
-        times.append(known.term_at + known.grace_seconds)
+        times.append(known.term_at + granted_seconds(known, known.term_at))
     own = own_deadline(known)
     if own is not None and own <= known.now:
         times.append(own + known.grace_seconds)
     return min(times) - FAREWELL_SECONDS if times else None
 
 
+def granted_seconds(known: Known, term_at: float) -> float:
+    """What a SIGTERM leaves us: the pod's grace period, or a longer one that the deletion it came with was given."""
+    if known.deleting_since is None or term_at < known.deleting_since - SETTLE_SECONDS:
+        return known.grace_seconds
+    return max(known.grace_seconds, deletion_grace(known))
+
+
+def deletion_grace(known: Known) -> float:
+    return float(max(whole(mapping(known.pod.get("metadata")).get("deletionGracePeriodSeconds")) or 0, 0))
+
+
 def deletion_seconds_left(known: Known) -> float:
     """Until the grace period of a deletion is over, by the API server's clock."""
-    metadata = mapping(known.pod.get("metadata"))
-    grace = float(max(whole(metadata.get("deletionGracePeriodSeconds")) or 0, 0))
+    metadata, grace = mapping(known.pod.get("metadata")), deletion_grace(known)
     due = parse_time(metadata.get("deletionTimestamp"))
     if due is not None and known.server_now is not None:
         left = (due - known.server_now).total_seconds()

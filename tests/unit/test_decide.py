@@ -97,6 +97,18 @@ class TestDeletion:
         pod = running_pod(deletionTimestamp=START.isoformat(), deletionGracePeriodSeconds=0)
         assert act(at(4.0, pod=pod)).deadline == pytest.approx(6.0 - FAREWELL_SECONDS)
 
+    @pytest.mark.parametrize("term_at", [3.8, 4.1])
+    def test_a_longer_grace_period_than_the_pods_is_main_s_too(self, term_at: float) -> None:
+        """`kubectl delete --grace-period=60`: the kubelet gives all of it, so on_exit mustn't begin within 30."""
+        pod = deleted_pod(after=4, grace=60)
+        known = at(25.0, mode=Mode.CLASSIC, pod=pod, term_at=term_at, deleting_since=4.0, grace_seconds=30.0)
+        assert wait(known).until == pytest.approx(min(term_at, 4.0) + 60.0 - 10.0 - FAREWELL_SECONDS)
+
+    def test_a_sigterm_of_before_the_deletion_keeps_the_pods_grace_period(self) -> None:
+        pod = deleted_pod(after=24, grace=60)
+        known = at(25.0, mode=Mode.CLASSIC, pod=pod, term_at=4.0, deleting_since=24.0, grace_seconds=30.0)
+        assert act(known).deadline == pytest.approx(34.0 - FAREWELL_SECONDS)
+
     def test_our_own_clock_may_be_wrong(self) -> None:
         """Only the server's clock is compared with the object's times; the rest are differences of a monotonic one."""
         pod = deleted_pod(after=4, grace=30)
