@@ -44,9 +44,13 @@ class Container(Value):
 
     @property
     def started(self) -> bool:
-        """Whether any run of it was seen."""
-        end = self.end
-        return "running" in self.state or self.restarts > 0 or (end is not None and really_ran(end))
+        """Whether any run of it was seen. Restarts are runs, but not those of a command that can't be started."""
+        if "running" in self.state:
+            return True
+        holders = (self.state, mapping(self.status.get("lastState")))
+        ends = [mapping(each["terminated"]) for each in holders if isinstance(each.get("terminated"), Mapping)]
+        never = any(text(end.get("reason")) in NEVER_RAN_REASONS for end in ends)
+        return any(map(really_ran, ends)) or (self.restarts > 0 and not never)
 
     @property
     def restarts(self) -> int:
@@ -91,20 +95,6 @@ def containers(pod: Mapping[str, Json], *, init: bool = False) -> list[Container
     policy = text(spec.get("restartPolicy")) or "Always"
     found = [(text(each.get("name")), each) for each in mappings(spec.get(key))]
     return [Container(name, each, statuses.get(name, EMPTY), policy) for name, each in found]
-
-
-def deletion_requested_at(pod: Mapping[str, Json]) -> datetime | None:
-    """When the deletion was asked for; None if it wasn't, or if the object no longer tells.
-
-    `deletionTimestamp` is when the grace period will be over. A grace of 0 is a forced deletion or the kubelet's last
-    call; then it is the time of that call (traces/native-deleted), which says nothing about the beginning.
-    """
-    metadata = mapping(pod.get("metadata"))
-    due, grace = parse_time(metadata.get("deletionTimestamp")), whole(metadata.get("deletionGracePeriodSeconds"))
-    try:
-        return due - timedelta(seconds=grace) if due is not None and grace else None
-    except OverflowError:
-        return None
 
 
 def is_deleting(pod: Mapping[str, Json]) -> bool:

@@ -17,7 +17,6 @@ from podhooks.podobject import (
     NEVER_RAN_REASONS,
     Container,
     containers,
-    deletion_requested_at,
     is_deleting,
     main_container,
     main_containers,
@@ -117,10 +116,11 @@ def presumed(pod: Mapping[str, Json], main: str | None = None, *, now: datetime 
 
 def _one_end(pod: Mapping[str, Json], main: Container, *, gone: bool) -> ExitInfo | None:
     over = gone or phase(pod) in FINISHED_PHASES
-    cause = _cause(pod, over=over) or (Cause(Result.DELETED, "Deleted", "the pod is gone") if gone else None)
-    own = _own_end(pod, main)
+    cause, own = _cause(pod, over=over), _own_end(pod, main)
     if own is not None and (cause is None or _came_first(pod, own, cause)):
         return own
+    if cause is None and gone:
+        cause = Cause(Result.DELETED, "Deleted", "the pod is gone")
     if cause is not None:
         final = "terminated" in main.state and not may_restart(main, main.end or EMPTY)
         return _ended_by(cause, main, over=over or final)
@@ -148,26 +148,32 @@ def _own_end(pod: Mapping[str, Json], main: Container) -> ExitInfo | None:
 def _came_first(pod: Mapping[str, Json], own: ExitInfo, cause: Cause) -> bool:
     """Whether main had ended by itself before `cause` began.
 
-    By the clock where both times are known. Where not: by what was published when. Once a pod is being deleted, nothing
-    of a container's end is published before all are dead, and then under the new generation. So an end is main's own if
-    the kubelet's last status is older than the deletion, or if the containers stopped being ready before the last one
-    ended (traces/native-succeeded against traces/native-deleted).
+    Once a pod is being ended, nothing of a container's end is published before all are dead, and then under the new
+    generation. So an end is main's own if another container is still shown as running, if the kubelet's last status is
+    older than the deletion, or if the containers stopped being ready before the last one ended (native-succeeded
+    against native-deleted in traces/; a readiness probe does that, too, at any time). Evictions and deadlines say when
+    they began, so there the clock decides. A deletion doesn't once the kubelet has made its last call.
     """
+    everyone = (*containers(pod, init=True), *containers(pod))
     if own.finished_at is None:
         return False
+    if any("running" in each.state for each in everyone):
+        return True
     if cause.since is not None and own.finished_at != cause.since:
         return own.finished_at < cause.since
     status, generation = mapping(pod.get("status")), whole(mapping(pod.get("metadata")).get("generation"))
     observed = whole(status.get("observedGeneration"))
     if cause.result is Result.DELETED and observed is not None and generation is not None and observed < generation:
         return True
+    if any("readinessProbe" in each.spec for each in everyone):
+        return False
     unready = [
         parse_time(each.get("lastTransitionTime"))
         for each in mappings(status.get("conditions"))
         if each.get("type") == "ContainersReady" and each.get("status") == "False"
     ]
-    ends = [each.end for init in (False, True) for each in containers(pod, init=init) if "terminated" in each.state]
-    last = max((end for each in ends if (end := parse_time((each or EMPTY).get("finishedAt")))), default=None)
+    ends = [parse_time((each.end or EMPTY).get("finishedAt")) for each in everyone if "terminated" in each.state]
+    last = max((end for end in ends if end is not None), default=None)
     return any(last is not None and moment is not None and own.finished_at <= moment < last for moment in unready)
 
 
@@ -201,7 +207,9 @@ def _ended_by(cause: Cause, main: Container, *, over: bool) -> ExitInfo | None:
     waiting = text(mapping(main.state.get("waiting")).get("reason"))
     never = not main.started and (over or waiting in NOT_CREATED_REASONS)
     if cause.result is Result.DELETED and never:
-        return _info(Result.NEVER_STARTED, main, EMPTY, reason=waiting or cause.reason, message=cause.message)
+        return _info(
+            Result.NEVER_STARTED, main, main.end or EMPTY, reason=waiting or cause.reason, message=cause.message
+        )
     if not over:
         return None
     return _info(cause.result, main, main.end or EMPTY, reason=cause.reason, message=cause.message)
@@ -277,7 +285,7 @@ def _cause(pod: Mapping[str, Json], *, over: bool) -> Cause | None:
     deleting = is_deleting(pod)
     if disruption is not None and (over or deleting):
         return disruption
-    return Cause(Result.DELETED, "Deleted", "the pod was deleted", deletion_requested_at(pod)) if deleting else None
+    return Cause(Result.DELETED, "Deleted", "the pod was deleted") if deleting else None
 
 
 def _disruption(status: Mapping[str, Json]) -> Cause | None:

@@ -165,6 +165,42 @@ class TestDeletionAfterTheEnd:
         pod["status"]["observedGeneration"] = 2
         assert judge(pod).result is Result.DELETED
 
+    @pytest.mark.parametrize("grace", [0, 20], ids=["by force", "in order"])
+    def test_of_a_pod_that_is_not_dead_yet_needs_no_times(self, grace: int) -> None:
+        """main-b ended first, so the containers stopped being ready before main's end: that proves nothing here."""
+        pod = the_last_alive("classic-two-mains")
+        pod["metadata"].update(deletionTimestamp="2026-11-23T00:16:12Z", deletionGracePeriodSeconds=grace, generation=2)
+        pod["status"]["observedGeneration"] = 2
+        end = judge(pod, "main-b")
+        assert (end.result, end.exit_code) == (Result.FAILED, 2)
+
+    @pytest.mark.parametrize(
+        ("due", "grace"),
+        [("2026-11-23T00:17:12Z", 20), ("2026-11-23T00:17:05Z", 1), ("2026-11-23T00:17:13Z", 0)],
+        ids=["in order", "with a second deletion that leaves one second", "after the kubelet's last call"],
+    )
+    def test_is_not_proven_by_a_container_that_drains(self, due: str, grace: int) -> None:
+        """Seen: a readiness probe fails while another container drains, long after main ended at SIGTERM."""
+        pod = the_last("classic-deleted")
+        (main,) = (each for each in pod["status"]["containerStatuses"] if each["name"] == "main")
+        main["state"]["terminated"].update(startedAt="2026-11-23T00:16:50Z", finishedAt="2026-11-23T00:17:02Z")
+        others = [each for each in pod["status"]["containerStatuses"] if each["name"] != "main"]
+        others[0]["state"]["terminated"]["finishedAt"] = "2026-11-23T00:17:12Z"
+        pod["metadata"].update(deletionTimestamp=due, deletionGracePeriodSeconds=grace)
+        for condition in pod["status"]["conditions"]:
+            condition["lastTransitionTime"] = "2026-11-23T00:17:12Z"
+        assert judge(pod, gone=True).result is Result.DELETED
+        for condition in pod["status"]["conditions"]:
+            condition["lastTransitionTime"] = "2026-11-23T00:17:05Z"
+        pod["spec"]["containers"].append({"name": "web", "readinessProbe": {"httpGet": {"port": 80}}})
+        assert judge(pod, gone=True).result is Result.DELETED
+
+    def test_that_nobody_saw_takes_nothing_from_an_end_that_was_seen(self) -> None:
+        """The watch was away, and then the pod was not there any more."""
+        pod = ended_pod(3)
+        pod["spec"]["restartPolicy"] = "Never"
+        assert judge(pod, gone=True).result is Result.FAILED
+
     def test_while_main_may_have_been_started_again_is_not_the_end(self) -> None:
         """The object shows a run that ended; the next one may be under way, and the API shows it when all are dead."""
         pod = ended_pod(4)
@@ -297,6 +333,19 @@ class TestWhatTheTracesDoNotHold:
         pod["status"]["containerStatuses"][0]["state"]["terminated"]["startedAt"] = "1970-01-01T00:00:00Z"
         end = judge(pod)
         assert (end.result, end.exit_code, end.signal, end.started_at) == (Result.NEVER_STARTED, 128, None, None)
+
+    def test_a_command_that_does_not_exist_never_started_however_often_it_was_tried(self) -> None:
+        failed = {"terminated": {"exitCode": 128, "reason": "StartError", "startedAt": "1970-01-01T00:00:00Z"}}
+        pod = ended_pod(0)
+        pod["metadata"].update(deletionTimestamp="2026-11-23T09:00:00Z", deletionGracePeriodSeconds=30)
+        main = pod["status"]["containerStatuses"][0]
+        main.update(restartCount=3, state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=failed)
+        assert presumed(pod).result is Result.NEVER_STARTED
+        end = judge(pod, gone=True)
+        assert (end.result, end.exit_code, end.signal, end.restarts) == (Result.NEVER_STARTED, 128, None, 3)
+        ran = {"terminated": {"exitCode": 1, "startedAt": "2026-11-23T00:00:00Z"}}
+        main.update(state=failed, lastState=ran)
+        assert judge(pod, gone=True).result is Result.DELETED
 
     def test_a_pod_deleted_before_it_was_scheduled_never_started(self) -> None:
         pod = {"metadata": {}, "spec": {"containers": [{"name": "main"}]}, "status": {"phase": "Pending"}}
