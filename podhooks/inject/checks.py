@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from podhooks import contract, podobject
 from podhooks.durations import format_duration
 from podhooks.findings import did_you_mean
-from podhooks.inject import containers, dask
+from podhooks.inject import containers, dask, pod_resources
 from podhooks.inject.case import Case
 from podhooks.inject.quantities import is_quantity
 from podhooks.inject.settings import Delivery
@@ -29,6 +29,7 @@ CODES: Mapping[str, Severity] = {
     "mount-taken": Severity.ERROR,
     "env-taken": Severity.ERROR,
     "bad-quantity": Severity.ERROR,
+    pod_resources.CODE: Severity.ERROR,
     "native-too-new": Severity.ERROR,
     "image-volume-too-new": Severity.ERROR,
     "image-volume-off": Severity.WARNING,
@@ -205,6 +206,7 @@ CHECKS = (
     _names_taken,
     _main_fields_taken,
     _resources,
+    pod_resources.too_small,
     _kubernetes,
     _api_access,
     _restarts,

@@ -612,6 +612,15 @@ def broken(**changes: Any) -> Pod:
     return {"name": "main", "image": "a", **changes}
 
 
+def asking(memory: str, of_the_pod: str) -> dict[str, Any]:
+    """Main's request of memory, and the whole pod's."""
+    main = broken(resources={"requests": {"memory": memory}})
+    return {"containers": [main], "resources": {"requests": {"memory": of_the_pod}}}
+
+
+PROXY = {"name": "p", "image": "p", "restartPolicy": "Always", "resources": {"limits": {"memory": "256Mi"}}}
+
+
 @pytest.mark.parametrize(
     ("source", "code"),
     [
@@ -641,6 +650,11 @@ def broken(**changes: Any) -> Pod:
         (pod(containers=[broken(env=[{"name": contract.ENV_SHARED_DIR, "value": "/x"}])]), "env-taken"),
         (pod(containers=[broken(env=[{"name": contract.ENV_MODE, "value": "native"}])]), "env-taken"),
         (pod({**CLASSIC}, automountServiceAccountToken=False), "no-api-access"),
+        (pod(resources={"requests": {"memory": "63Mi"}}), "pod-resources-too-small"),
+        (pod(resources={"limits": {"cpu": "19m"}}), "pod-resources-too-small"),
+        (pod(BOTH, **asking("1Gi", of_the_pod="1Gi")), "pod-resources-too-small"),
+        (pod(BOTH, **asking("1Gi", of_the_pod="1300Mi"), initContainers=[PROXY]), "pod-resources-too-small"),
+        (pod(CLASSIC, resources={"limits": {"memory": "511Mi"}}), "pod-resources-too-small"),
     ],
 )
 def test_an_error_leaves_the_pod_alone(source: Pod, code: str) -> None:
@@ -700,6 +714,10 @@ def test_a_warning_is_only_a_warning(source: Pod, code: str) -> None:
             ),
             "no-api-access",
         ),
+        (pod(resources={"requests": {"memory": "64Mi"}, "limits": {"memory": "64Mi"}}), "pod-resources-too-small"),
+        (pod({contract.ON_START: "a:b"}, **asking("1Gi", of_the_pod="1Gi")), "pod-resources-too-small"),
+        (pod(BOTH, **asking("1Gi", of_the_pod="1312Mi"), initContainers=[PROXY]), "pod-resources-too-small"),
+        (pod(CLASSIC, resources={"limits": {"memory": "512Mi"}}), "pod-resources-too-small"),
     ],
 )
 def test_no_false_alarm(source: Pod, code: str) -> None:
