@@ -18,10 +18,21 @@ def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
         help="how the runtime reaches your image: an image volume (Kubernetes 1.35), a copying init container (any), "
         "or installed in it already (default: %(default)s)",
     )
-    parser.add_argument("--image", default=DEFAULTS.image, help="where the runtime comes from (default: %(default)s)")
+    add_image_argument(parser, "where the runtime comes from (default: %(default)s)")
     parser.add_argument(
         "--pull-policy", choices=["Always", "IfNotPresent", "Never"], help="for that image (default: Kubernetes')"
     )
+
+
+def add_image_argument(parser: argparse._ActionsContainer, said: str) -> None:
+    parser.add_argument("--image", type=_image, default=DEFAULTS.image, help=said)
+
+
+def _image(value: str) -> str:
+    """`--image "$IMAGE"` with nothing in it would give pods that can't be created."""
+    if value.split() != [value] or "://" in value:
+        raise argparse.ArgumentTypeError(f"{value!r} is no image: write a reference like registry/name:tag")
+    return value
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 
+from podhooks.cli.arguments import add_image_argument
 from podhooks.inject import Delivery, InjectSettings
 from podhooks.inject.shapes import Json
 from podhooks.render.operator import OperatorOptions, operator_objects
@@ -19,7 +20,7 @@ DEFAULTS = InjectSettings()
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--image", default=DEFAULTS.image, help="the operator's and the runtime's (default: %(default)s)")
+    add_image_argument(parser, "the operator's and the runtime's (default: %(default)s)")
     add("--namespace", default="podhooks", help="which is made, too (default: %(default)s)")
     add("--name", default="podhooks", help="of all objects (default: %(default)s)")
     add("--replicas", type=int, default=2, help="default: %(default)s")

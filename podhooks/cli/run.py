@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from podhooks import contract
-from podhooks.cli.arguments import DEFAULTS
+from podhooks.cli.arguments import DEFAULTS, add_image_argument
 from podhooks.cli.files import STDIN, read_streams
 from podhooks.cli.reports import finding_lines, judge
 from podhooks.cli.stream import Stream
@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=[each.value for each in Delivery],
         help="see podhooks inject -h (default: image on a cluster, installed on this machine)",
     )
-    delivery.add_argument("--image", default=DEFAULTS.image, help="where it comes from (default: %(default)s)")
+    add_image_argument(delivery, "where it comes from (default: %(default)s)")
     delivery.add_argument("--pull-policy", choices=["Always", "IfNotPresent", "Never"], help="for that image")
 
 

@@ -144,6 +144,8 @@ def test_bad_files_get_one_line(command: str, tmp_path: Path) -> None:
         (["inject", "--delivery", "mail"], "podhooks inject: --delivery: invalid choice: 'mail'"),
         (["inject", "job.yaml"], "podhooks inject: unknown argument 'job.yaml': files are given with -f"),
         (["inject", "-f"], "podhooks inject: --filename: expected one argument"),
+        (["inject", "--image", ""], "podhooks inject: --image: '' is no image: write a reference like"),
+        (["run", "x", "--image", "a b"], "podhooks run: --image: 'a b' is no image: write a reference like"),
         (["inject", "--kubernetes", "new"], "podhooks: 'new' isn't a Kubernetes version: write it like 1.36"),
     ],
 )
