@@ -72,7 +72,7 @@ def _read(name: str) -> dict[str, Json]:
         template = json.loads(text)
     except OSError as error:
         raise InputError(f"--base {name}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"--base {name}: isn't JSON, as `prefect work-pool` writes templates: {error}") from error
     if not isinstance(template, dict):
         raise InputError(f"--base {name}: isn't a template but {type(template).__name__}")

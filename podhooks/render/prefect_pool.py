@@ -8,9 +8,11 @@ contract.ENV_INHERIT, by which callbacks find main's environment.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from podhooks import contract, plan
@@ -66,7 +68,21 @@ def default_image() -> str:
         from prefect.utilities.dockerutils import get_prefect_image_name
     except ImportError:
         return "docker.io/prefecthq/prefect:3-latest"
-    return str(get_prefect_image_name())
+    with _silent_programs():
+        return str(get_prefect_image_name())
+
+
+@contextlib.contextmanager
+def _silent_programs() -> Iterator[None]:
+    """Prefect asks git for its own revision, which outside a repository ends in `fatal: ...` on our stderr."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _give_image(properties: dict[str, Json]) -> None:

@@ -209,6 +209,7 @@ def test_default_callbacks_that_can_not_be_used_are_refused(only: bool) -> None:
     ("text", "said"),
     [
         ("{", "isn't JSON, as `prefect work-pool` writes templates"),
+        ("[" * 100_000, "isn't JSON, as `prefect work-pool` writes templates"),
         ("[]", "isn't a template but list"),
         ("{}", "this is no base job template of a Kubernetes work pool"),
         (None, "No such file or directory"),
@@ -226,6 +227,14 @@ def test_a_wrong_file_is_one_line_and_exit_code_2(
     assert output.err.count("\n") == 1
     assert str(path) in output.err
     assert said in output.err
+
+
+def test_without_a_git_repository_around_git_does_not_complain(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert default_image()
+    assert capfd.readouterr().err == ""
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "prefect.md").read_text(encoding="utf-8")
