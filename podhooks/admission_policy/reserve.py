@@ -15,6 +15,7 @@ from podhooks.plan_text import YAML_BEGINS
 _NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 DURATION = f"^({_NUMBER}h)?({_NUMBER}m)?({_NUMBER}s)?({_NUMBER}ms)?$"
 NAME = r"""[^\s,:{}\[\]"']:[^\s,:{}\[\]"'/0-9]"""  # the middle of one: no key's colon, no address, no port
+COMMAND = r"""exec["']?\s*:[\s\[]"""  # the key of a command's words
 TIMEOUT = r"""timeout["']?\s*:\s*["']?[0-9][0-9.hms]*"""
 OBSCURE = r"\\|([-:,\[{?]|^)\s*[&*!]"  # escapes, anchors, aliases, tags: a name or a timeout may hide behind them
 OUTSIDE = "with|exec|#"  # with any of these in the text, a timeout in it may be none of a callback's
@@ -61,7 +62,7 @@ def _count() -> str:
     """The number of callbacks, or more."""
     names = "variables.exitLines.map(line, line.split(',').filter(name, name.trim() != '').size()).sum()"
     text = "variables.exitText"
-    listed_names = f"{text}.findAll({pattern(NAME)}).size() + {text}.findAll('exec').size()"
+    listed_names = f"{text}.findAll({pattern(NAME)}).size() + {text}.findAll({pattern(COMMAND)}).size()"
     return f"variables.exitStructured ? {listed_names} :\n{names}"
 
 

@@ -196,6 +196,7 @@ LISTS = {
     "YAML list": "- notify:slack\n- cleanup:scratch  # both\n- a.b.c:D.e\n",
     "JSON list": '["notify:slack", "cleanup:scratch"]',
     "flow list": "[notify:slack, cleanup:scratch]",
+    "names with exec in them": '["jobs.exec:run", "jobs:exec", "executor:main"]',
     "more than the bound": ",".join(f"notify:at_{number}" for number in range(40)),
 }
 TIMES: dict[str, dict[str, str]] = {
@@ -224,6 +225,8 @@ MAPPINGS = {
     "JSON": ('[{"call":"notify:slack","timeout":"1s"},{"call":"cleanup:scratch","with":{"a":1}}]', 30),
     "one mapping": ("call: notify:slack\ntimeout: 5s", 0),
     "one command": ("exec: [sh, -c, 'true']", 0),
+    "commands": ('[{"exec":["a"]}, {"exec" : ["b", "exec"]}, {"call": "jobs:exec"}]', 0),
+    "commands in lines": ("- exec:\n  - sh\n- {'exec': [b]}\n- exec: # why\n    [c]\n", 0),
     "timeout beside exec": ("exec: [sh, -c, 'true']\ntimeout: 5s", 30),
     "timeout among arguments": ("- call: notify:slack\n  with: {timeout: 5s}\n", 5),
     "timeout in a comment": ("- call: notify:slack  # timeout: 5s\n", 5),
