@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from enum import Enum
 
 from podhooks import contract
 from podhooks.durations import format_duration
@@ -54,75 +55,46 @@ def _retries(title: str, default: int) -> dict[str, Json]:
     return {"title": title, "description": description, "type": "integer", "default": default, **bounds}
 
 
+def _choice(title: str, description: str, default: Enum, choices: Iterable[Enum] | None = None) -> dict[str, Json]:
+    """One of the words of `default`'s class, or of `choices` among them."""
+    return _text(title, description, default.value, enum=[each.value for each in choices or type(default)])
+
+
 def hook_variables(mode: Mode | None, on_start: str, on_exit: str) -> tuple[Variable, ...]:
     """What both kinds of template have. `mode` is None where each deployment chooses it."""
-    fails = "fail needs the mode classic." if mode is not Mode.NATIVE else "This pool's mode is native, where it can't."
-    policies = [Policy.IGNORE.value] + ([Policy.FAIL.value] if mode is not Mode.NATIVE else [])
-    ended = "After the flow's process ended, however it ended."
+    return (*_start_variables(on_start), *_exit_variables(mode, on_exit))
+
+
+def _start_variables(callbacks: str) -> tuple[Variable, ...]:
+    begins = f"Callbacks that run before the flow's process starts. {LIST_FORMS}"
+    failed = "What a failed callback does. fail: the flow's process never starts; ignore: it is recorded."
+    seconds, retries = contract.DEFAULT_ON_START_TIMEOUT_SECONDS, contract.DEFAULT_ON_START_RETRIES
+    timeout = _duration("On Start Timeout", "How long each may take, like 5m.", seconds)
     return (
-        Variable(
-            "on_start",
-            contract.ON_START,
-            _text("On Start", f"Callbacks that run before the flow's process starts. {LIST_FORMS}", on_start),
-        ),
-        Variable(
-            "on_start_policy",
-            contract.ON_START_POLICY,
-            _text(
-                "On Start Policy",
-                "What a failed callback does. fail: the flow's process never starts; ignore: it is recorded.",
-                Policy.FAIL.value,
-                enum=[each.value for each in Policy],
-            ),
-        ),
-        Variable(
-            "on_start_timeout",
-            contract.ON_START_TIMEOUT,
-            _duration(
-                "On Start Timeout", "How long each may take, like 5m.", contract.DEFAULT_ON_START_TIMEOUT_SECONDS
-            ),
-        ),
-        Variable(
-            "on_start_retries",
-            contract.ON_START_RETRIES,
-            _retries("On Start Retries", contract.DEFAULT_ON_START_RETRIES),
-        ),
-        Variable("on_exit", contract.ON_EXIT, _text("On Exit", f"{ended} {LIST_FORMS}", on_exit)),
-        Variable(
-            "on_exit_policy",
-            contract.ON_EXIT_POLICY,
-            _text(
-                "On Exit Policy",
-                f"What a failed callback does. ignore: it is recorded; fail: the pod fails too. {fails}",
-                Policy.IGNORE.value,
-                enum=policies,
-            ),
-        ),
-        Variable(
-            "on_exit_timeout",
-            contract.ON_EXIT_TIMEOUT,
-            _duration("On Exit Timeout", "How long each may take, like 30s.", contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS),
-        ),
-        Variable(
-            "on_exit_retries", contract.ON_EXIT_RETRIES, _retries("On Exit Retries", contract.DEFAULT_ON_EXIT_RETRIES)
-        ),
-        Variable(
-            "on_exit_when",
-            contract.ON_EXIT_WHEN,
-            _text(
-                "On Exit When", "always, success, failure, or results with commas, like OOMKilled, Evicted.", "always"
-            ),
-        ),
-        Variable(
-            "on_exit_guarantee",
-            contract.GUARANTEE,
-            _text(
-                "On Exit Guarantee",
-                "pod: best effort inside the pod; cluster: the Podhooks operator makes good what the pod couldn't.",
-                Guarantee.POD.value,
-                enum=[each.value for each in Guarantee],
-            ),
-        ),
+        Variable("on_start", contract.ON_START, _text("On Start", begins, callbacks)),
+        Variable("on_start_policy", contract.ON_START_POLICY, _choice("On Start Policy", failed, Policy.FAIL)),
+        Variable("on_start_timeout", contract.ON_START_TIMEOUT, timeout),
+        Variable("on_start_retries", contract.ON_START_RETRIES, _retries("On Start Retries", retries)),
+    )
+
+
+def _exit_variables(mode: Mode | None, callbacks: str) -> tuple[Variable, ...]:
+    ended = f"After the flow's process ended, however it ended. {LIST_FORMS}"
+    fails = "fail needs the mode classic." if mode is not Mode.NATIVE else "This pool's mode is native, where it can't."
+    failed = f"What a failed callback does. ignore: it is recorded; fail: the pod fails too. {fails}"
+    policies = [Policy.IGNORE] if mode is Mode.NATIVE else [Policy.IGNORE, Policy.FAIL]
+    seconds, retries = contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS, contract.DEFAULT_ON_EXIT_RETRIES
+    timeout = _duration("On Exit Timeout", "How long each may take, like 30s.", seconds)
+    when = "always, success, failure, or results with commas, like OOMKilled, Evicted."
+    kept = "pod: best effort inside the pod; cluster: the Podhooks operator makes good what the pod couldn't."
+    policy = _choice("On Exit Policy", failed, Policy.IGNORE, policies)
+    return (
+        Variable("on_exit", contract.ON_EXIT, _text("On Exit", ended, callbacks)),
+        Variable("on_exit_policy", contract.ON_EXIT_POLICY, policy),
+        Variable("on_exit_timeout", contract.ON_EXIT_TIMEOUT, timeout),
+        Variable("on_exit_retries", contract.ON_EXIT_RETRIES, _retries("On Exit Retries", retries)),
+        Variable("on_exit_when", contract.ON_EXIT_WHEN, _text("On Exit When", when, "always")),
+        Variable("on_exit_guarantee", contract.GUARANTEE, _choice("On Exit Guarantee", kept, Guarantee.POD)),
     )
 
 
@@ -176,12 +148,7 @@ def annotation_variables() -> tuple[Variable, ...]:
         Variable(
             "callback_mode",
             contract.MODE,
-            _text(
-                "Callback Mode",
-                "native, or classic for clusters before Kubernetes 1.29.",
-                Mode.NATIVE.value,
-                enum=[each.value for each in Mode],
-            ),
+            _choice("Callback Mode", "native, or classic for clusters before Kubernetes 1.29.", Mode.NATIVE),
         ),
         Variable(
             "callback_image",
