@@ -86,7 +86,7 @@ def _exit_variables(mode: Mode | None, callbacks: str) -> tuple[Variable, ...]:
     seconds, retries = contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS, contract.DEFAULT_ON_EXIT_RETRIES
     timeout = _duration("On Exit Timeout", "How long each may take, like 30s.", seconds)
     when = "always, success, failure, or results with commas, like OOMKilled, Evicted."
-    kept = "pod: best effort inside the pod; cluster: the Podhooks operator makes good what the pod couldn't."
+    kept = "pod: best effort inside the pod; cluster: kept for later, nothing makes good yet what the pod couldn't."
     policy = _choice("On Exit Policy", failed, Policy.IGNORE, policies)
     return (
         Variable("on_exit", contract.ON_EXIT, _text("On Exit", ended, callbacks)),
