@@ -83,9 +83,9 @@ class Keeper:
             self._last_failure = (what, monotonic())
 
     async def close(self) -> None:
-        """After run() was cancelled. A thread can't be: what it is at is waited for."""
+        """After run() was cancelled. A thread can't be: what it is at is waited for, however that ends."""
         if self._refreshing is not None:
-            await asyncio.wait([self._refreshing])
+            await asyncio.gather(self._refreshing, return_exceptions=True)
         try:
             await asyncio.to_thread(self._source.close)
         except ApiError as error:

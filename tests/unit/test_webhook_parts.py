@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import kubernetes_validate
 import pytest
 from podhooks_operator import server
 from podhooks_operator.certificates import x509
+from podhooks_operator.certificates.files import Files
 from podhooks_operator.certificates.rotation import (
     Adopt,
     Begin,
@@ -27,6 +30,8 @@ from podhooks_operator.certificates.rotation import (
     trusted,
 )
 from podhooks_operator.certificates.secret import Holdings, Maker, decode, encode
+from podhooks_operator.cluster import Cluster
+from podhooks_operator.keeper import Keeper
 from podhooks_operator.lease import Claim, Seen, claim
 from podhooks_operator.metrics import Metrics
 from podhooks_operator.published import Published, parse
@@ -37,8 +42,9 @@ from podhooks_operator.tls import LiveContext
 
 from podhooks.cli import main as podhooks
 from podhooks.cli.render import as_json, as_yaml
-from podhooks.errors import InputError
+from podhooks.errors import InputError, Unreachable
 from podhooks.inject import Delivery
+from podhooks.kube import Access
 from podhooks.render.rbac import OperatorNames, cluster_rules, namespace_rules, operator_rbac
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
 
@@ -265,6 +271,32 @@ def test_a_pair_that_does_not_load_leaves_the_one_before() -> None:
     with pytest.raises(InputError):
         live.use(begun().serving.replace(key=b"x"))
     assert live.pair is before
+
+
+def test_an_api_server_that_hangs_at_the_end_leaves_no_traceback() -> None:
+    asked, let_go, unheard = threading.Event(), threading.Event(), []
+
+    class Hanging(Cluster):
+        def get(self, path: str) -> dict[str, Any]:
+            asked.set()
+            let_go.wait(30)
+            raise Unreachable(f"GET {path}: timed out")
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
+        cluster = Hanging(Access("https://127.0.0.1:1"))
+        keeper = Keeper(cluster, Files(Path("/nowhere")), LiveContext(), Metrics(), "podhooks", 1.0)
+        running = asyncio.create_task(keeper.run())
+        await asyncio.to_thread(asked.wait, 30)
+        running.cancel()
+        closing = asyncio.create_task(keeper.close())
+        await asyncio.sleep(0)
+        let_go.set()
+        await closing
+
+    asyncio.run(run())
+    gc.collect()  # a task tells of an exception that nobody asked for when it goes
+    assert unheard == []
 
 
 def test_clients_that_never_finish_their_headers_are_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
