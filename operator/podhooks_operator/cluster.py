@@ -120,6 +120,6 @@ def _api_error(status: int, answer: Json, what: str) -> ApiError:
     said = answer.get("message") if isinstance(answer, dict) else None
     message = f"{what}: {said or f'status {status}'}"
     if status == 403:
-        message += ". Grant it: podhooks render operator-rbac --namespace NAMESPACE | kubectl apply -f -"
+        message += ". All that the operator has to be allowed: podhooks render operator-rbac"
     kinds: dict[int, type[ApiError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict}
     return kinds.get(status, ApiError)(message, status=status)
