@@ -1,10 +1,12 @@
-"""SIGTERM while on_start runs: noted, and told to whoever waits."""
+"""SIGTERM (or what the image has instead) while on_start runs: noted, and told to whoever waits."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
+
+from podhooks import contract
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ class Stop:
 
     def install(self) -> None:
         signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-        signal.signal(signal.SIGTERM, self._note)
+        for name in contract.STOP_SIGNALS:
+            signal.signal(getattr(signal, name), self._note)
 
     def requested(self) -> bool:
         return self.at is not None

@@ -3,6 +3,8 @@
 Inside `with wakeup.interruptible(until):` a SIGTERM or the given time raises Interrupted out of whatever blocks: a
 connect to an address that never answers, a TLS handshake, a watch. Outside it a SIGTERM is only noted. Python runs
 handlers between two bytecodes of the main thread, so nothing is lost between noting and raising.
+
+All of contract.STOP_SIGNALS are SIGTERM here.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import os
 import signal
 import time
 from contextlib import contextmanager
+
+from podhooks import contract
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,13 +40,15 @@ class Wakeup:
             os.set_blocking(fd, False)
 
     def install(self) -> None:
-        signal.signal(signal.SIGTERM, self._on_term)
+        for name in contract.STOP_SIGNALS:
+            signal.signal(getattr(signal, name), self._on_term)
         signal.signal(signal.SIGALRM, self._on_alarm)
         signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
 
     def retire(self) -> None:
         """From now on SIGTERM is nothing: the interpreter takes our handler away at its end, and the default kills."""
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for name in contract.STOP_SIGNALS:
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
     @contextmanager
     def interruptible(self, until: float | None = None) -> Iterator[None]:

@@ -285,13 +285,21 @@ def test_classic_and_a_start_that_succeeds_leaves_on_exit_alone(pod: Pod) -> Non
 # SIGTERM: the pod is deleted while it starts.
 
 
-@pytest.mark.parametrize("mode", ["native", "classic"])
-def test_a_sigterm_ends_the_start(mode: str, pod: Pod) -> None:
+@pytest.mark.parametrize(
+    ("mode", "number"),
+    [
+        ("native", signal.SIGTERM),
+        ("classic", signal.SIGTERM),
+        ("classic", signal.SIGINT),  # the STOPSIGNAL of some images
+        ("native", signal.SIGQUIT),
+    ],
+)
+def test_a_sigterm_ends_the_start(mode: str, number: signal.Signals, pod: Pod) -> None:
     pod.environ[contract.ENV_MODE] = mode
     pod.annotate(on_start="hooks:slow\nhooks:start", on_exit="hooks:end", mode=mode)
     process = pod.start()
     wait_until((pod.folder / "began").exists)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     code, out, err = pod.finish(process)
     assert code == contract.EXIT_CALLBACK_FAILED, err
     assert [each.status for each in pod.record(Hook.ON_START).outcomes] == [Status.INTERRUPTED, Status.SKIPPED]

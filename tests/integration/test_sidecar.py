@@ -344,14 +344,24 @@ class TestTroubleWithTheApi:
         pod.signal()
         pod.expect("tell Failed 3")
 
-    @pytest.mark.parametrize("mode", [{}, CLASSIC], ids=["native", "classic"])
-    def test_without_any_access_sigterm_is_the_signal(self, make: Make, mode: dict[str, str]) -> None:
+    @pytest.mark.parametrize(
+        ("mode", "number"),
+        [
+            ({}, signal.SIGTERM),
+            (CLASSIC, signal.SIGTERM),
+            ({}, signal.SIGINT),  # the STOPSIGNAL of some images
+            (CLASSIC, signal.SIGQUIT),
+        ],
+    )
+    def test_without_any_access_sigterm_is_the_signal(
+        self, make: Make, mode: dict[str, str], number: signal.Signals
+    ) -> None:
         pod = make(**mode, **{contract.ENV_GRACE_SECONDS: "3"})
         pod.annotate(**{"on-exit": "calls:tell", "reserve": "2s", "on-exit-timeout": "2s"})
         (pod.account / "token").unlink()
         pod.start()
         until(lambda: "automountServiceAccountToken" in pod.output)
-        pod.signal()
+        pod.signal(number)
         pod.expect("tell Unknown None", seconds=10)
         assert pod.ended() == 0
 
