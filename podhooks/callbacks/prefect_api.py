@@ -16,7 +16,8 @@ import urllib.request
 from urllib.parse import urlsplit
 
 from podhooks.callbacks.budget import Budget, backoff_seconds, within
-from podhooks.callbacks.delivery import AGAIN, retry_after
+from podhooks.callbacks.delivery import AGAIN, NoRedirects, retry_after
+from podhooks.callbacks.secrecy import shown_url
 from podhooks.errors import CallbackError, InputError
 from podhooks.value import Value
 
@@ -107,7 +108,8 @@ class PrefectApi:
     def __init__(self, settings: PrefectSettings, budget: Budget) -> None:
         self.settings = settings
         self._budget = budget
-        self._context = _tls(settings)
+        https = urllib.request.HTTPSHandler(context=_tls(settings))
+        self._opener = urllib.request.build_opener(https, NoRedirects)  # the key is for this server alone
 
     def get_flow_run(self, flow_run_id: str) -> dict[str, Json]:
         run = self.request("GET", f"/flow_runs/{flow_run_id}", what=f"flow run {flow_run_id}")
@@ -154,7 +156,7 @@ class PrefectApi:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, dict(self.settings.headers), method=method)  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=seconds, context=self._context) as answer:  # noqa: S310
+            with self._opener.open(request, timeout=seconds) as answer:
                 return _parse(answer.read(), self.settings.api_url)
         except urllib.error.HTTPError as error:
             with error:
@@ -201,6 +203,10 @@ def _refusal(error: urllib.error.HTTPError, what: str, settings: PrefectSettings
         422: f"{where} can't read what was sent for {what} (422): {said}",
         429: f"{where} is being asked too often (429), and the callback's time is over: give it a longer timeout",
     }
+    if 300 <= error.code < 400:
+        moved = shown_url(error.headers.get("Location") or "")
+        said = f"{where} has moved to {moved} ({error.code}): set PREFECT_API_URL to its new URL"
+        return PrefectError(said, status=error.code)
     message = texts.get(error.code, f"{where} answered with status {error.code}: {said or error.reason}")
     return PrefectError(message, status=error.code, wait_seconds=retry_after(error.headers))
 

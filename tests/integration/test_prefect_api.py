@@ -173,6 +173,19 @@ def test_credentials_are_sent_and_never_shown(prefect: Prefect, monkeypatch: pyt
     assert prefect.requests[0][1]["Authorization"] == "Bearer pnu_secret"
 
 
+def test_a_redirect_takes_no_credentials_anywhere(prefect: Prefect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_KEY", "pnu_secret")
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        there = f"http://127.0.0.1:{elsewhere.getsockname()[1]}"
+        prefect.headers["Location"] = f"{there}/api/flow_runs/{RUN}"
+        prefect.answers = [(302, "")]
+        assert f"has moved to {there}/*** (302): set PREFECT_API_URL" in refusal()
+        elsewhere.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+    assert len(prefect.requests) == 1
+
+
 def test_a_refused_transition_is_looked_at_again(prefect: Prefect, capsys: pytest.CaptureFixture[str]) -> None:
     """Somebody was faster: that is no failure. Otherwise it is, with Prefect's reason."""
     refused = (200, {"status": "ABORT", "details": {"reason": "the rules"}})
