@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 FINISHED_PHASES = ("Succeeded", "Failed")
 NEVER_RAN_REASONS = frozenset({"StartError", "ContainerCannotRun"})  # the runtime could not start the command
-LOST_REASON = "ContainerStatusUnknown"  # the kubelet's invention for a container that it can't find any more
+# The kubelet's inventions for a container that is not there any more: it can't find it, or it removed it itself, by a
+# restart rule, to start all of them afresh. The 137 that comes with them is nobody's.
+LOST_REASONS = frozenset({"ContainerStatusUnknown", "RestartingAllContainers"})
 
 
 class Container(Value):

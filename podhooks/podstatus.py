@@ -13,7 +13,7 @@ from datetime import datetime
 from podhooks.context import EMPTY, ExitInfo, Result, parse_time
 from podhooks.podobject import (
     FINISHED_PHASES,
-    LOST_REASON,
+    LOST_REASONS,
     NEVER_RAN_REASONS,
     Container,
     containers,
@@ -133,7 +133,8 @@ def _own_end(pod: Mapping[str, Json], main: Container) -> ExitInfo | None:
         return None
     end = main.end if "terminated" in main.state else None
     if end is not None:
-        return None if end.get("reason") == LOST_REASON or may_restart(main, end) else _info(_verdict(end), main, end)
+        again = _lost(end) or may_restart(main, end) or _may_restart_all(pod)
+        return None if again else _info(_verdict(end), main, end)
     if main.started:
         return None
     for init in containers(pod, init=True):
@@ -218,7 +219,7 @@ def _ended_by(cause: Cause, main: Container, *, over: bool) -> ExitInfo | None:
 def _leftover(pod: Mapping[str, Json], main: Container) -> ExitInfo:
     """A finished pod that doesn't say why: what the container itself tells, whatever its restart policy was."""
     end = main.end
-    if end is not None and end.get("reason") != LOST_REASON:
+    if end is not None and not _lost(end):
         return _info(_verdict(end), main, end)
     if main.started:
         return _info(Result.UNKNOWN, main, end or EMPTY)
@@ -229,7 +230,7 @@ def _leftover(pod: Mapping[str, Json], main: Container) -> ExitInfo:
 
 
 def _info(result: Result, main: Container, end: Mapping[str, Json], *, reason: str = "", message: str = "") -> ExitInfo:
-    code = whole(end.get("exitCode")) if end.get("reason") != LOST_REASON else None
+    code = None if _lost(end) else whole(end.get("exitCode"))
     signal = whole(end.get("signal")) or (code - 128 if code is not None and 128 < code <= 192 else None)
     if text(end.get("reason")) in NEVER_RAN_REASONS:
         signal = None
@@ -244,6 +245,10 @@ def _info(result: Result, main: Container, end: Mapping[str, Json], *, reason: s
         restarts=main.restarts,
         container=main.name,
     )
+
+
+def _lost(end: Mapping[str, Json]) -> bool:
+    return text(end.get("reason")) in LOST_REASONS
 
 
 def _verdict(end: Mapping[str, Json]) -> Result:
@@ -311,10 +316,20 @@ def _deadline_passed(pod: Mapping[str, Json], now: datetime | None) -> Cause | N
 
 def _restarting_all(pod: Mapping[str, Json]) -> bool:
     """A container's end may, by rule, start every container of the pod afresh."""
-    everyone = (*containers(pod), *containers(pod, init=True))
     return any(
         rule_matches(rule, whole(mapping(each.state.get("terminated")).get("exitCode")))
-        for each in everyone
-        for rule in mappings(each.spec.get("restartPolicyRules"))
-        if rule.get("action") == "RestartAllContainers" and "terminated" in each.state
+        for each in (*containers(pod), *containers(pod, init=True))
+        for rule in _restart_all_rules(each)
+        if "terminated" in each.state
     )
+
+
+def _may_restart_all(pod: Mapping[str, Json]) -> bool:
+    """Whether a container beside main may still do that. (Sidecars end after main: nobody waits for them.)"""
+    others = [each for each in containers(pod) if "terminated" not in each.state]
+    return not is_deleting(pod) and any(map(_restart_all_rules, others))
+
+
+def _restart_all_rules(container: Container) -> list[Mapping[str, Json]]:
+    rules = mappings(container.spec.get("restartPolicyRules"))
+    return [rule for rule in rules if rule.get("action") == "RestartAllContainers"]

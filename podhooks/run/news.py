@@ -10,7 +10,7 @@ from podhooks.durations import format_duration
 from podhooks.inject.shapes import Json
 from podhooks.podobject import (
     FINISHED_PHASES,
-    LOST_REASON,
+    LOST_REASONS,
     NEVER_RAN_REASONS,
     Container,
     containers,
@@ -148,7 +148,7 @@ def name_of(obj: Mapping[str, Json]) -> str:
 def ended_text(end: Mapping[str, Json]) -> str:
     """`state.terminated` as a sentence."""
     reason, code = text(end.get("reason")), whole(end.get("exitCode"))
-    if reason == LOST_REASON:
+    if reason in LOST_REASONS:
         return "ended, and nobody saw how"
     if reason in NEVER_RAN_REASONS:
         return f"could not be started: {_one_line(end.get('message'))}"
@@ -161,8 +161,8 @@ def _container_news(before: Container, after: Container, pod: str, role: Role) -
     earlier, last = _end_of(before, "lastState"), _end_of(after, "lastState")
     if before.restarts < after.restarts and "terminated" not in before.state and last and last != earlier:
         yield Entry(ended_text(last), pod, after.name, role, Tone.BAD)
-    if _end_of(after, "state").get("reason") == LOST_REASON and (
-        last.get("reason") == LOST_REASON or not before.started
+    if _end_of(after, "state").get("reason") in LOST_REASONS and (
+        last.get("reason") in LOST_REASONS or not before.started
     ):
         return  # told already; or there is nothing to tell, because it never ran
     then, now = _state(before), _state(after)

@@ -270,6 +270,32 @@ class TestRestarts:
         pod["status"]["containerStatuses"][1]["state"]["terminated"]["exitCode"] = 9
         assert exit_info(pod) is None
 
+    @pytest.mark.parametrize("state", [{"running": {}}, {"waiting": {"reason": "ContainerCreating"}}])
+    def test_nothing_is_final_while_another_container_may_restart_them_all(self, state: dict[str, Any]) -> None:
+        pod = ended_pod(3)
+        pod["spec"]["restartPolicy"] = "Never"
+        rules = [{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [9]}}]
+        pod["spec"]["containers"].append({"name": "other", "restartPolicyRules": rules})
+        pod["status"]["containerStatuses"].append({"name": "other", "state": state})
+        assert exit_info(pod) is None
+        pod["status"]["phase"] = "Failed"
+        assert judge(pod).result is Result.FAILED
+        pod["status"]["phase"] = "Running"
+        pod["status"]["containerStatuses"][1]["state"] = {"running": {}}
+        pod["metadata"].update(deletionTimestamp="2026-11-23T00:00:40Z", deletionGracePeriodSeconds=30)
+        assert judge(pod).result is Result.FAILED
+
+    def test_the_code_of_a_container_that_was_removed_to_restart_them_all_is_nobodys(self) -> None:
+        pod = ended_pod(0)
+        invented = {"exitCode": 137, "reason": "RestartingAllContainers", "startedAt": None, "finishedAt": None}
+        main = pod["status"]["containerStatuses"][0]
+        main.update(
+            restartCount=1, state={"waiting": {"reason": "PodInitializing"}}, lastState={"terminated": invented}
+        )
+        pod["metadata"].update(deletionTimestamp="2026-11-23T00:00:40Z", deletionGracePeriodSeconds=30)
+        end = judge(pod, gone=True)
+        assert (end.result, end.exit_code, end.signal, end.restarts) == (Result.DELETED, None, None, 1)
+
     def test_a_failed_start_is_final_only_when_it_is_not_tried_again(self) -> None:
         pod = the_last_alive("native-start-failed")
         assert judge(pod).result is Result.START_FAILED
