@@ -72,7 +72,7 @@ def _hook_container(settings: PolicySettings, name: str) -> Cel:
     changed = {
         **inherited(),
         "command": Cel(f"[variables.python] + {literal(made['command'][1:], CONTAINER + '.command')}"),
-        "env": _behind(Cel("variables.env"), [_outer(each) for each in made["env"]], "env"),
+        "env": _env(made["env"]),
         "volumeMounts": _behind(mounts(), made["volumeMounts"], "volumeMounts"),
         **_common(),
     }
@@ -80,6 +80,13 @@ def _hook_container(settings: PolicySettings, name: str) -> Cel:
     if policy is not None:
         changed[optional("restartPolicy")] = Cel(f"{NATIVE} ? optional.of({quoted(policy)}) : optional.none()")
     return literal({**made, **changed}, CONTAINER)
+
+
+def _env(ours: list[dict[str, Json]]) -> Cel:
+    """Ours behind main's; the shared directory's, the last of ours, only where main hasn't it itself."""
+    others = _behind(Cel("variables.env"), [_outer(each) for each in ours if each != containers.SHARED_ENV], "env")
+    shared = literal([containers.SHARED_ENV], f"{CONTAINER}.env")
+    return Cel(f"{others} + (variables.env.exists(e, {is_shared_env('e')}) ? [] : {shared})")
 
 
 def _outer(entry: dict[str, Json]) -> dict[str, Json]:

@@ -76,7 +76,7 @@ def _container_variables() -> Variables:
             f"(variables.main.?image.orValue('').matches({pattern('^[^@]*(/|^)[^:/@]+(:latest)?$')}) "
             "? 'Always' : 'IfNotPresent')"
         ),
-        "env": f"variables.main.?env.orValue([]).filter(e, !(e.name in {ours}))",
+        "env": f"variables.main.?env.orValue([]).filter(e, !(e.name in {ours}) || {is_shared_env('e')})",
         "mounts": f"variables.main.?volumeMounts.orValue([]).filter(m, !{is_shared_mount('m')})",
         "security": "variables.main.?securityContext.orValue({})",
         "firstFree": (

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from podhooks import contract
 from podhooks.inject.case import Case
-from podhooks.inject.quantities import completed
 from podhooks.inject.settings import Delivery
 from podhooks.inject.shapes import Json
 from podhooks.plan import Mode
@@ -65,7 +64,7 @@ def hook_container(case: Case, name: str) -> dict[str, Json]:
         "command": _command(case, name),
         **({"restartPolicy": "Always"} if name == contract.ON_EXIT_CONTAINER and case.plan.mode is Mode.NATIVE else {}),
         **inherited,
-        "env": [each for each in mappings(main.get("env")) if each.get("name") not in OUR_ENV] + _env(case),
+        "env": _with_ours(main, _env(case)),
         "volumeMounts": _inherited_mounts(main) + _mounts(case),
         **_common(case),
     }
@@ -100,10 +99,6 @@ def security_context(main: Mapping[str, Json]) -> dict[str, Json]:
     return {**kept, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
-def resources(case: Case) -> dict[str, dict[str, Json]]:
-    return completed(mapping(case.plan.resources), case.settings.resources)
-
-
 def _image(case: Case) -> dict[str, Json]:
     own = case.plan.image != contract.MAIN_IMAGE
     image = {"image": case.plan.image} if own else {key: case.main[key] for key in ("image",) if key in case.main}
@@ -131,6 +126,12 @@ def _env(case: Case) -> list[dict[str, Json]]:
     ]
 
 
+def _with_ours(main: Mapping[str, Json], ours: list[dict[str, Json]]) -> list[Mapping[str, Json]]:
+    """Behind main's. Where main has the shared directory itself it stays in its place: others may refer to it."""
+    own = [each for each in mappings(main.get("env")) if each.get("name") not in OUR_ENV or each == SHARED_ENV]
+    return own + ([each for each in ours if each != SHARED_ENV] if SHARED_ENV in own else ours)
+
+
 def _inherited_mounts(main: Mapping[str, Json]) -> list[dict[str, Json]]:
     """Bidirectional propagation is for privileged containers only, which ours never are: they see main's mounts."""
     mounts = [dict(each) for each in mappings(main.get("volumeMounts")) if not is_shared_mount(each)]
@@ -152,7 +153,7 @@ def _mounts(case: Case) -> list[dict[str, Json]]:
 
 def _common(case: Case) -> dict[str, Json]:
     return {
-        "resources": resources(case),
+        "resources": case.resources,
         "securityContext": security_context(case.main),
         "terminationMessagePolicy": "File",  # FallbackToLogsOnError would put a log where the record is expected
     }

@@ -44,13 +44,16 @@
 {{- $contract := include "podhooks.contract" . | fromJson -}}
 {{- $env := list -}}
 {{- range .main.env -}}
-  {{- if not (has .name $contract.ourEnv) -}}{{- $env = append $env . -}}{{- end -}}
+  {{- if or (not (has .name $contract.ourEnv)) (eq (toRawJson .) (toRawJson $contract.sharedEnv)) -}}{{- $env = append $env . -}}{{- end -}}
 {{- end -}}
 {{- $values := list .mainLabel .mode (toString (int .graceSeconds)) -}}
 {{- range $index, $name := $contract.variableEnv -}}
   {{- $env = append $env (dict "name" $name "value" (index $values $index)) -}}
 {{- end -}}
-{{- concat $env $contract.constantEnv | toRawJson -}}
+{{- range $contract.constantEnv -}}
+  {{- if not (has . $env) -}}{{- $env = append $env . -}}{{- end -}}
+{{- end -}}
+{{- toRawJson $env -}}
 {{- end -}}
 
 {{- /* Bidirectional propagation is for privileged containers only, which ours never are. */ -}}
