@@ -8,6 +8,7 @@ from functools import cached_property
 
 from podhooks import contract, podobject
 from podhooks.context import EMPTY
+from podhooks.inject.quantities import completed
 from podhooks.inject.settings import InjectSettings
 from podhooks.inject.shapes import Json
 from podhooks.plan import Plan
@@ -58,6 +59,11 @@ class Case(Value):
         """What the author gave main to end in: his word, or Kubernetes' default."""
         given = self.spec.get("terminationGracePeriodSeconds")
         return contract.DEFAULT_GRACE_SECONDS if given is None else int(given)
+
+    @cached_property
+    def resources(self) -> Mapping[str, Mapping[str, Json]]:
+        """Of each of our containers."""
+        return completed(mapping(self.plan.resources), self.settings.resources)
 
     @property
     def raised_grace_seconds(self) -> int:

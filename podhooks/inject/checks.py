@@ -179,7 +179,7 @@ def short_deadline(case: Case, deadline: Json, where: str) -> Iterator[Finding]:
 
 
 def _quality_of_service(case: Case) -> Iterator[Finding]:
-    ours = containers.resources(case)
+    ours = case.resources
     if ours["requests"] != ours["limits"] and all(map(_guaranteed, case.containers + case.init_containers)):
         problem = (
             "the pod's QoS class is Guaranteed and becomes Burstable, because our containers request less than their "

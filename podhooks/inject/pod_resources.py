@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from podhooks import contract
-from podhooks.inject import containers
 from podhooks.inject.case import Case
 from podhooks.inject.quantities import is_quantity
 from podhooks.inject.shapes import Json
@@ -28,7 +27,7 @@ def too_small(case: Case) -> Iterator[Finding]:
     """
     resources = mapping(case.spec.get("resources"))
     requests, limits = mapping(resources.get("requests")), mapping(resources.get("limits"))
-    ours = containers.resources(case)
+    ours = case.resources
     for name, amount in {**limits, **requests}.items():
         if name in ours["requests"] and _requested(case, name, ours) > _number(amount, otherwise=NO_BOUND):
             where = f"requests.{name}" if name in requests else f"limits.{name}"
