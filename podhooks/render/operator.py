@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from podhooks.errors import InputError
 from podhooks.inject.shapes import Json
 from podhooks.render.rbac import OperatorNames, operator_rbac
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
@@ -42,16 +45,29 @@ class OperatorOptions(Value):
 
 
 def operator_objects(options: OperatorOptions) -> list[dict[str, Json]]:
-    """In the order in which they are to be applied. Certificates aren't among them: the replicas make their own."""
+    """In the order in which they are to be applied. Certificates aren't among them: the replicas make their own.
+
+    A single replica has no PodDisruptionBudget: its node could never be drained. InputError for what the API server
+    would refuse halfway.
+    """
+    _check(options)
     webhook = WebhookOptions(name=options.name, namespace=options.namespace, service=options.name)
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": options.namespace}},
         *operator_rbac(options.names),
         service(options),
         deployment(options),
-        disruption_budget(options),
+        *([disruption_budget(options)] if options.replicas > 1 else []),
         webhook_configuration(webhook),
     ]
+
+
+def _check(options: OperatorOptions) -> None:
+    for what, text in (("name", options.name), ("namespace", options.namespace)):
+        if not re.fullmatch("[a-z]([-a-z0-9]{0,61}[a-z0-9])?", text):
+            raise InputError(f"{what} {text[:70]!r} can't be a Kubernetes name: write small letters, digits and dashes")
+    if options.replicas < 1:
+        raise InputError(f"the operator needs at least one replica, not {options.replicas}")
 
 
 def service(options: OperatorOptions) -> dict[str, Json]:

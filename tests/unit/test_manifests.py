@@ -11,6 +11,7 @@ import kubernetes_validate
 import pytest
 
 from podhooks.cli.stream import parse
+from podhooks.errors import InputError
 from podhooks.inject import InjectSettings, Outcome, inject_object
 from podhooks.plan import parse as parse_plan
 from podhooks.render.operator import OperatorOptions, operator_objects
@@ -100,6 +101,18 @@ def test_the_operators_options_reach_their_objects() -> None:
     (webhook,) = made["MutatingWebhookConfiguration"]["webhooks"]
     assert webhook["clientConfig"]["service"]["name"] == "hooks"
     assert {"system", "kube-system"} <= set(webhook["namespaceSelector"]["matchExpressions"][0]["values"])
+
+
+def test_a_single_replica_does_not_keep_its_node_from_being_drained() -> None:
+    assert "PodDisruptionBudget" in [each["kind"] for each in operator_objects(OperatorOptions(image="x:1"))]
+    one = operator_objects(OperatorOptions(image="x:1", replicas=1))
+    assert "PodDisruptionBudget" not in [each["kind"] for each in one]
+
+
+@pytest.mark.parametrize("wrong", [{"replicas": 0}, {"name": "A_b"}, {"namespace": "a.b"}, {"name": "a" * 64}])
+def test_what_would_be_applied_by_half_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        operator_objects(OperatorOptions(image="x:1", **wrong))
 
 
 def test_images_are_those_of_this_version() -> None:
