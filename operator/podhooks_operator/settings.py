@@ -11,6 +11,7 @@ from enum import Enum
 
 from podhooks import __version__, contract
 from podhooks import plan as plans
+from podhooks.cli.arguments import image
 from podhooks.cli.main import Parser
 from podhooks.context import EMPTY
 from podhooks.errors import InputError
@@ -190,7 +191,7 @@ OPTIONS = (
     Option("publish_delay", duration, "from a new CA's publication to its first certificate", group="certificates"),
     Option("check_interval", duration, "between two looks at Secret and configuration", group="certificates"),
     Option("fail_on_invalid", yes_or_no, "deny pods with invalid annotations, else they are admitted as they are"),
-    Option("image", str, "where the runtime comes from"),
+    Option("image", image, "where the runtime comes from"),
     Option("delivery", DELIVERIES, "how it reaches the user's image: image, copy or installed"),
     Option("pull_policy", one_of("", "Always", "IfNotPresent", "Never"), "for that image; by default Kubernetes'"),
     Option("kubernetes", str, "the oldest version of the cluster's nodes, to be told what can't work"),

@@ -25,10 +25,10 @@ def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_image_argument(parser: argparse._ActionsContainer, said: str) -> None:
-    parser.add_argument("--image", type=_image, default=DEFAULTS.image, help=said)
+    parser.add_argument("--image", type=image, default=DEFAULTS.image, help=said)
 
 
-def _image(value: str) -> str:
+def image(value: str) -> str:
     """`--image "$IMAGE"` with nothing in it would give pods that can't be created."""
     if value.split() != [value] or "://" in value:
         raise argparse.ArgumentTypeError(f"{value!r} is no image: write a reference like registry/name:tag")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import signal
 import ssl
 import subprocess
@@ -365,6 +366,7 @@ def test_while_the_api_server_is_away_it_goes_on_serving(bench: Bench) -> None:
         (["--host-name", "https://example.com"], "is neither a host's name nor an IP address"),
         (["--host-name", "10.0.0.300"], "is neither a host's name nor an IP address"),
         (["--annotation", "example.com/on-exit=a:b"], "'example.com/on-exit' can't have a default"),
+        (["--image="], "is no image"),
         (["now"], "unknown argument 'now' (see"),
     ],
 )
@@ -394,3 +396,11 @@ def test_a_missing_rule_is_named_once_and_not_every_second(bench: Bench) -> None
     assert operator.health("/readyz") == (503, "there is no certificate yet\n")
     (bench.account / "token").write_text(bench.server.token)
     operator.until_ready()
+
+
+def test_without_its_packages_it_says_how_to_get_them(tmp_path: Path) -> None:
+    (tmp_path / "orjson.py").write_text("raise ImportError('no orjson')")
+    command = [sys.executable, "-m", "podhooks_operator", "--help"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, timeout=50)
+    assert done.stderr == b"podhooks-operator: no orjson: install it with pip install 'podhooks[operator]'\n"
+    assert (done.returncode, done.stdout) == (1, b"")
