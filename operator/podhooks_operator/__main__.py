@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from podhooks import contract, log
 from podhooks.errors import InputError, PodhooksError
 from podhooks.kube import Access
-from podhooks_operator.settings import read_settings
 
 EXIT_FAILED = 1
 
@@ -17,6 +16,8 @@ EXIT_FAILED = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        from podhooks_operator.settings import read_settings
+
         settings = read_settings(arguments, os.environ)
         access = Access.in_cluster(os.environ)
         import uvloop
