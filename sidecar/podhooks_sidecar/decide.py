@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS = 5.0  # what the API may lag behind a SIGTERM that follows main's own end; measured 0.1 to 1.5 s
 FAREWELL_SECONDS = 0.5  # before the kubelet's SIGKILL: to end a callback by force, and to record that
-FORCED_SECONDS = 2.0  # what is left of a pod that was deleted by force: the kubelet's minimum
+LEAST_SECONDS = 2.0  # what the kubelet gives a container even if a deletion leaves 0 (by force) or 1 (`--now`)
 
 
 class Known(Value):
@@ -113,12 +113,15 @@ def deletion_grace(known: Known) -> float:
 def deletion_seconds_left(known: Known) -> float:
     """Until the grace period of a deletion is over, by the API server's clock."""
     metadata, grace = mapping(known.pod.get("metadata")), deletion_grace(known)
+    if grace == 0:
+        return LEAST_SECONDS
     due = parse_time(metadata.get("deletionTimestamp"))
     if due is not None and known.server_now is not None:
         left = (due - known.server_now).total_seconds()
     else:
         left = grace - (known.now - (known.now if known.deleting_since is None else known.deleting_since))
-    return FORCED_SECONDS if grace == 0 else max(min(left, grace), 0.0)
+    given = max(grace, LEAST_SECONDS)
+    return max(min(left + given - grace, given), 0.0)
 
 
 def own_deadline(known: Known) -> float | None:

@@ -109,6 +109,14 @@ class TestDeletion:
         known = at(25.0, mode=Mode.CLASSIC, pod=pod, term_at=4.0, deleting_since=24.0, grace_seconds=30.0)
         assert act(known).deadline == pytest.approx(34.0 - FAREWELL_SECONDS)
 
+    def test_a_deletion_now_leaves_two_seconds_as_well(self) -> None:
+        """`kubectl delete --now` says 1; the kubelet gives no container less than 2."""
+        pod = deleted_pod(after=4, grace=1)
+        assert act(at(4.2, pod=pod, term_at=4.1)).deadline == pytest.approx(6.0 - FAREWELL_SECONDS)
+        assert act(at(5.5, pod=pod, term_at=4.1)).deadline == pytest.approx(6.0 - FAREWELL_SECONDS)
+        known = Known(now=105.5, deleting_since=104.0, term_at=104.1, pod=pod)
+        assert act(known).deadline == pytest.approx(106.0 - FAREWELL_SECONDS)
+
     def test_our_own_clock_may_be_wrong(self) -> None:
         """Only the server's clock is compared with the object's times; the rest are differences of a monotonic one."""
         pod = deleted_pod(after=4, grace=30)
