@@ -6,6 +6,7 @@ import os
 
 from podhooks import contract
 from podhooks.context import Owner, PodInfo, RunContext
+from podhooks.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,23 +64,40 @@ def encode(text: str) -> bytes:
 
 
 def read(podinfo_dir: str, environ: Mapping[str, str]) -> PodInfo:
-    """The pod by its files `annotations` and `labels` and by the variables of contract.py; what's missing is empty."""
+    """The pod by its files `annotations` and `labels` and by the variables of contract.py; what's missing is empty.
+
+    Raises:
+        InputError: the annotations can't be read. Without them nothing would run, and nobody would know.
+    """
     return PodInfo(
         name=environ.get(contract.ENV_POD_NAME) or environ.get("HOSTNAME", ""),
         namespace=environ.get(contract.ENV_POD_NAMESPACE, ""),
         uid=environ.get(contract.ENV_POD_UID, ""),
         node=environ.get(contract.ENV_NODE_NAME, ""),
-        labels=read_file(podinfo_dir, "labels"),
-        annotations=read_file(podinfo_dir, "annotations"),
+        labels=read_labels(podinfo_dir),
+        annotations=read_annotations(podinfo_dir),
     )
 
 
-def read_file(podinfo_dir: str, name: str) -> dict[str, str]:
+def read_annotations(podinfo_dir: str) -> dict[str, str]:
     try:
-        with open(os.path.join(podinfo_dir, name), encoding="utf-8", errors="replace", newline="\n") as file:
-            return parse_quoted_lines(file.read())
+        return read_file(podinfo_dir, "annotations")
+    except OSError as error:
+        raise InputError(
+            f"the pod's annotations can't be read: {error.filename}: {error.strerror}; inject the pod again"
+        ) from error
+
+
+def read_labels(podinfo_dir: str) -> dict[str, str]:
+    try:
+        return read_file(podinfo_dir, "labels")
     except OSError:
         return {}
+
+
+def read_file(podinfo_dir: str, name: str) -> dict[str, str]:
+    with open(os.path.join(podinfo_dir, name), encoding="utf-8", errors="replace", newline="\n") as file:
+        return parse_quoted_lines(file.read())
 
 
 def owner(pod: PodInfo) -> Owner | None:

@@ -216,6 +216,7 @@ def test_a_changed_environment_is_one_line(pod: Pod) -> None:
 
 
 def test_without_any_callback_there_is_nothing_to_do(pod: Pod) -> None:
+    pod.annotate()
     assert pod.run()[:2] == (contract.EXIT_OK, "")
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from podhooks import contract, podinfo
 from podhooks.context import Hook, Owner, PodInfo
+from podhooks.errors import InputError
 
 GO_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
@@ -83,7 +84,13 @@ def test_the_pod_is_read_from_files_and_variables(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_empty(tmp_path: Path) -> None:
-    assert podinfo.read(str(tmp_path / "nowhere"), {}) == PodInfo("", "", "", "", {}, {})
+    (tmp_path / "annotations").write_text("")
+    assert podinfo.read(str(tmp_path), {}) == PodInfo("", "", "", "", {}, {})
+
+
+def test_without_annotations_nothing_is_run_in_silence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"can't be read: {tmp_path}/annotations: No such file"):
+        podinfo.read(str(tmp_path), {})
 
 
 @pytest.mark.parametrize(
