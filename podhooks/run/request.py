@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from podhooks.errors import InputError, ManifestError
-from podhooks.findings import closest
+from podhooks.findings import closest, shown
 from podhooks.inject.manifests import objects
 from podhooks.inject.shapes import Json
 from podhooks.local.jobs import job_from_cronjob
@@ -105,7 +105,9 @@ def _check(obj: Mapping[str, Json], name: str) -> None:
     kind, version, metadata = text(obj.get("kind")), text(obj.get("apiVersion")), mapping(obj.get("metadata"))
     known = {**RUNNABLE, **COMPANIONS}
     what = f"{name}: {label_of(obj)}"
-    if not (text(metadata.get("name")) or text(metadata.get("generateName"))):
+    if (given := metadata.get("name")) is not None and not isinstance(given, str):
+        raise ManifestError(f"{name}: a {kind or 'object'} has {shown(given)} as metadata.name: write text, in quotes")
+    if not (text(given) or text(metadata.get("generateName"))):
         raise ManifestError(f"{name}: a {kind or 'object'} has no metadata.name")
     if kind not in known:
         raise ManifestError(f"{what}: {_refusal(kind, version)}")

@@ -60,6 +60,10 @@ def test_objects_that_name_no_namespace_get_one() -> None:
         ([config()], "nothing in it can be run"),
         ([pod("a"), pod("b")], "choose one, with --only Pod/a"),
         ([{"kind": "Pod", "apiVersion": "v1", "metadata": {}}], "has no metadata.name"),
+        (
+            [{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": 24}}],
+            "has 24 as metadata.name: write text, in quotes",
+        ),
         ([{"kind": "Jobb", "apiVersion": "x", "metadata": {"name": "j"}}], "did you mean Job?"),
         ([{"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "d"}}], "nothing that ends"),
         ([{**JOB, "apiVersion": "v1"}], "write apiVersion: batch/v1"),
