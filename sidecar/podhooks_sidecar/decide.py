@@ -101,9 +101,9 @@ def last_moment(known: Known) -> float | None:
 
 def granted_seconds(known: Known, term_at: float) -> float:
     """What a SIGTERM leaves us: the pod's grace period, or a longer one that the deletion it came with was given."""
-    if known.deleting_since is None or term_at < known.deleting_since - SETTLE_SECONDS:
-        return known.grace_seconds
-    return max(known.grace_seconds, deletion_grace(known))
+    own = max(known.grace_seconds, LEAST_SECONDS)
+    came_with_it = known.deleting_since is not None and term_at >= known.deleting_since - SETTLE_SECONDS
+    return max(own, deletion_grace(known)) if came_with_it else own
 
 
 def deletion_grace(known: Known) -> float:

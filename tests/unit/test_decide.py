@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from podhooks_sidecar.decide import FAREWELL_SECONDS, SETTLE_SECONDS, Act, Known, Wait, decide
 
 from podhooks.context import Result
@@ -137,6 +139,34 @@ class TestDeletion:
     def test_the_pods_disappearance_is_the_last_that_will_be_known(self) -> None:
         assert act(at(6.0, pod=running_pod(), gone=True)).exit_info.result is Result.DELETED
         assert act(at(6.0, gone=True)).exit_info.result is Result.DELETED
+
+
+@given(
+    mode=st.sampled_from(Mode),
+    grace=st.integers(1, 900),
+    own_grace=st.integers(1, 900),
+    reserve=st.integers(0, 900),
+    obeys_after=st.integers(0, 900),
+)
+def test_a_deleted_pod_gets_its_on_exit_in_time_and_not_sooner_than_it_must(
+    mode: Mode, grace: int, own_grace: int, reserve: int, obeys_after: int
+) -> None:
+    """However long the grace period of the pod, of the deletion, the reserve, and main's obedience are."""
+    pod, dead = deleted_pod(after=4, grace=grace), 4.0 + min(obeys_after, grace)
+    term_at = dead if mode is Mode.NATIVE else 4.0
+    now, begun = 4.0, None
+    while begun is None:
+        term = term_at if now >= term_at else None
+        fixed = {"mode": mode, "pod": pod, "deleting_since": 4.0, "grace_seconds": float(own_grace)}
+        step = decide(at(now, term_at=term, reserve_seconds=float(reserve), **fixed))
+        if isinstance(step, Act):
+            begun = now
+        else:
+            assert step.until is not None
+            assert step.until > now
+            now = min(step.until, term_at) if term_at > now else step.until
+    must = max(4.0 + max(grace, 2) - reserve - FAREWELL_SECONDS, 4.0)
+    assert begun == pytest.approx(min(must, max(dead, 4.0)) if mode is Mode.NATIVE else must)
 
 
 class TestNormalEnd:
