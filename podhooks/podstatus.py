@@ -158,7 +158,7 @@ def _came_first(pod: Mapping[str, Json], own: ExitInfo, cause: Cause) -> bool:
     everyone = (*containers(pod, init=True), *containers(pod))
     if own.finished_at is None:
         return False
-    if any("running" in each.state for each in everyone):
+    if phase(pod) not in FINISHED_PHASES and any("running" in each.state for each in everyone):
         return True
     if cause.since is not None and own.finished_at != cause.since:
         return own.finished_at < cause.since

@@ -270,6 +270,17 @@ class TestRestarts:
         pod["status"]["containerStatuses"][1]["state"]["terminated"]["exitCode"] = 9
         assert exit_info(pod) is None
 
+    @pytest.mark.parametrize("name", ["classic-evicted-disk", "classic-evicted-api", "classic-deadline"])
+    def test_a_container_that_is_left_as_running_in_a_finished_pod_proves_nothing(self, name: str) -> None:
+        pod = list(events(TRACES, name))[-1][1]
+        before = exit_info(pod)
+        next(each for each in pod["status"]["containerStatuses"] if each["name"] == "on-exit")["state"] = {
+            "running": {}
+        }
+        assert before is not None
+        assert exit_info(pod) == before
+        assert before.result is not Result.FAILED
+
     @pytest.mark.parametrize("state", [{"running": {}}, {"waiting": {"reason": "ContainerCreating"}}])
     def test_nothing_is_final_while_another_container_may_restart_them_all(self, state: dict[str, Any]) -> None:
         pod = ended_pod(3)
