@@ -38,6 +38,14 @@ def test_wrong_fields_are_refused(args: tuple[object, ...], kwargs: dict[str, ob
         CallbackOutcome(*args, **kwargs)  # type: ignore[arg-type]
 
 
+def test_a_copy_can_only_change_fields_that_there_are() -> None:
+    outcome = CallbackOutcome("a:b", Status.FAILED)
+    assert outcome.replace(attempts=3) == CallbackOutcome("a:b", Status.FAILED, 3)
+    assert outcome.attempts == 0
+    with pytest.raises(TypeError, match="CallbackOutcome has no field 'tries'"):
+        outcome.replace(tries=3)
+
+
 def test_values_are_equal_by_their_public_fields_and_hashable() -> None:
     plain = ExitInfo(Result.FAILED, exit_code=3)
     assert plain == plain.with_log(lambda lines: "x" * lines)
