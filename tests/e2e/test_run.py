@@ -26,7 +26,14 @@ def run(cluster: RealCluster, name: str, *arguments: str) -> Run:
 
 
 def left(cluster: RealCluster) -> str:
-    return cluster.kubectl("get", "jobs,pods", "--no-headers", "--ignore-not-found")
+    names = (
+        "demo",
+        "notification",
+        "resources",
+        "cleanup",
+    )  # other tests of the suite may have used the namespace, too
+    jobs = cluster.kubectl("get", "jobs", *names, "--no-headers", "--ignore-not-found")
+    return jobs + cluster.kubectl("get", "pods", "--no-headers", "-l", f"job-name in ({','.join(names)})")
 
 
 @pytest.mark.parametrize(("end", "code", "result"), [("succeed", 0, "Succeeded"), ("fail", 3, "Failed")])
