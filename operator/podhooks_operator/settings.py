@@ -15,6 +15,7 @@ from podhooks.cli.arguments import image
 from podhooks.cli.main import Parser
 from podhooks.context import EMPTY
 from podhooks.errors import InputError
+from podhooks.findings import did_you_mean
 from podhooks.inject import Delivery, InjectSettings, parse_kubernetes_version
 from podhooks.plan import Severity
 from podhooks.render.rbac import OperatorNames
@@ -201,6 +202,7 @@ OPTIONS = (
 
 def read_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """InputError for variables that hold nonsense; a flag that does ends the process with one line and exit code 2."""
+    _check_names(environ)
     values = {option.field: environ[option.variable] for option in OPTIONS if environ.get(option.variable)}
     given = {option.field: _from_variable(option, values[option.field]) for option in OPTIONS if option.field in values}
     parsed = vars(_parser().parse(arguments))
@@ -213,6 +215,13 @@ def read_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Setti
         if field in merged:
             merged[field] = kind(merged[field])
     return _checked(Settings(**merged))
+
+
+def _check_names(environ: Mapping[str, str]) -> None:
+    known = [option.variable for option in OPTIONS]
+    for name in environ:
+        if name.startswith(VARIABLE_PREFIX) and name not in known:
+            raise InputError(f"{name}: isn't an option: {did_you_mean(name, known, 'podhooks-operator -h has them')}")
 
 
 def _from_variable(option: Option, text: str) -> object:

@@ -592,6 +592,7 @@ def test_the_disruption_budget_is_the_one_given_also_if_it_is_zero() -> None:
     assert budget() == {"minAvailable": 1}
     assert budget(maxUnavailable=0) == {"maxUnavailable": 0}
     assert budget(minAvailable="50%") == {"minAvailable": "50%"}
+    assert "PodDisruptionBudget" not in [each["kind"] for each in operator({"replicas": 1})]
 
 
 def test_an_image_may_be_pinned_by_its_digest() -> None:

@@ -155,6 +155,11 @@ def test_flags_come_before_variables_and_those_before_defaults() -> None:
             read_settings([], {"PODHOOKS_OPTION_PORT": wrong})
 
 
+def test_a_variable_that_is_none_is_told() -> None:
+    with pytest.raises(InputError, match=r"PODHOOKS_OPTION_PROT: isn't an option: did you mean PODHOOKS_OPTION_PORT\?"):
+        read_settings([], {"PODHOOKS_OPTION_PROT": "9443"})
+
+
 def test_host_names_are_written_as_certificates_have_them() -> None:
     """Else a certificate would lack them for ever, and be signed anew again and again."""
     given = ("FD00::0:1", "10.0.0.1", "Node-1.Example.COM", "*.example.com", "4host")
