@@ -41,20 +41,11 @@ class Call(Value):
 
 def read_job_file(path: str | Path) -> Object:
     """Raises ManifestError with the file's name, and the line where there is one."""
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ManifestError(f"job_spec_file {path}: can't be read: {error.strerror}") from error
-    documents = [each for each in _parsed(content, path) if each is not None]
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        found = f"{len(documents)} documents" if len(documents) != 1 else "no mapping"
-        raise ManifestError(f"job_spec_file {path}: holds {found}: it must be one Job")
-    return checked(documents[0], f"job_spec_file {path}")
+    return checked(read_mapping(path, "job_spec_file", "one Job"), f"job_spec_file {path}")
 
 
-def read_mapping(path: str | Path, what: str) -> Object:
-    """Another YAML or JSON file with one object in it."""
+def read_mapping(path: str | Path, what: str, wanted: str = "one object") -> Object:
+    """A YAML or JSON file with one object in it."""
     path = Path(path)
     try:
         content = path.read_bytes()
@@ -62,7 +53,8 @@ def read_mapping(path: str | Path, what: str) -> Object:
         raise ManifestError(f"{what} {path}: can't be read: {error.strerror}") from error
     documents = [each for each in _parsed(content, path) if each is not None]
     if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise ManifestError(f"{what} {path}: must hold one object")
+        found = f"{len(documents)} documents" if len(documents) != 1 else "no mapping"
+        raise ManifestError(f"{what} {path}: holds {found}: it must be {wanted}")
     return documents[0]
 
 

@@ -295,7 +295,7 @@ def test_a_scheduler_spec_of_the_old_kind_is_the_flows_job(job_file: Path) -> No
         ({"min_workers": 3}, "max_workers: 2 is less than min_workers"),
         ({"min_workers": 0, "max_workers": 0}, "no worker at all"),
         ({"worker_spec_file": "/nowhere"}, "worker_spec_file /nowhere: can't be read"),
-        ({"worker_spec_file": os.devnull}, "must hold one object"),
+        ({"worker_spec_file": os.devnull}, "holds 0 documents: it must be one object"),
     ],
 )
 def test_what_makes_no_dask_cluster(arguments: dict[str, Any], said: str) -> None:
