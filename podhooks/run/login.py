@@ -1,4 +1,4 @@
-"""Where a real cluster is, and who we are there: by a kubeconfig as the official client reads it, or a pod's account."""
+"""Where a real cluster is, and who we are there: by a kubeconfig as the official client reads it, or in a pod."""
 
 from __future__ import annotations
 
