@@ -104,11 +104,12 @@ class LogBook:
             self._reading[key] = False
             return
         entry = Entry(line.text, name_of(pod), key.container, role, log=True)
-        held = self._held.get(key.uid)
-        if held and key not in [each.behind for each in held]:
-            held.append(Held(entry, None, time.monotonic() + LAG_SECONDS))
-        else:
+        held = self._held.get(key.uid, deque())
+        place = next((number for number, each in enumerate(held) if each.behind == key), len(held))
+        if place == 0:  # nothing waits, or only what waits for the end of this log
             self._say(entry)
+        else:
+            held.insert(place, Held(entry, None, time.monotonic() + LAG_SECONDS))
 
     def release(self, *, everything: bool = False) -> None:
         """Show what need not wait any longer."""
