@@ -125,10 +125,8 @@ def attempt(message: Message, budget: Budget) -> Answer:
     seconds = min(message.timeout_seconds, budget.left())
     try:
         return within(seconds, lambda: exchange(message, seconds))
-    except TimeoutError:
-        return Answer(0, f"gave no answer within {seconds:.1f} s", again=True)
     except (OSError, http.client.HTTPException) as error:
-        return failed(message, error)
+        return failed(message, error, seconds)
     except ValueError as error:  # a host that no name server could be asked for
         return Answer(0, f"can't be asked: {message.hide(str(error))}")
 
@@ -170,13 +168,13 @@ def refused(message: Message, error: urllib.error.HTTPError) -> Answer:
     return Answer(error.code, line, retry_after(error.headers), again=error.code in AGAIN)
 
 
-def failed(message: Message, error: Exception) -> Answer:
-    """A message for what a connection may die of. urllib packs most of it into a URLError."""
+def failed(message: Message, error: Exception, seconds: float) -> Answer:
+    """A message for what a connection of `seconds` at most may die of. urllib packs most of it into a URLError."""
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, ssl.SSLCertVerificationError):
         return Answer(0, f"has a certificate that is not accepted: {reason.verify_message}")
     if isinstance(reason, TimeoutError):
-        return Answer(0, "gave no answer in time", again=True)
+        return Answer(0, f"gave no answer within {seconds:.1f} s", again=True)
     why = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
     return Answer(0, f"can't be reached: {message.hide(why) or type(reason).__name__}", again=True)
 
