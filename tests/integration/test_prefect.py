@@ -244,15 +244,15 @@ def test_prefect_refuses_wrong_variables_when_the_deployment_is_made(
 # -- pods --------------------------------------------------------------------------------------------------------------
 
 
+def pods_of(cluster: Cluster, run: str) -> list[Json]:
+    found: list[Json] = cluster.store.list("pods", "default", labels=f"prefect.io/flow-run-id={run}")[0]
+    return found
+
+
 def pod_after(cluster: Cluster, run: str) -> Json:
     """The flow run's pod when it is over."""
-
-    def pods() -> list[Json]:
-        found: list[Json] = cluster.store.list("pods", "default", labels=f"prefect.io/flow-run-id={run}")[0]
-        return found
-
-    eventually(lambda: any(is_over(each) for each in pods()), POD_SECONDS)
-    return pods()[0]
+    eventually(lambda: any(is_over(each) for each in pods_of(cluster, run)), POD_SECONDS)
+    return pods_of(cluster, run)[0]
 
 
 def said_by(cluster: Cluster, pod: Json, container: str) -> str:
@@ -287,6 +287,8 @@ def test_a_killed_flow_is_crashed_within_seconds_and_its_cause_is_told(
     worker.create_job(local_pool, run)
     eventually((flows / f"{run}.running").exists, POD_SECONDS)
     assert server.state(run)["type"] == "RUNNING"
+    # Prefect's own process passes on what the flow's prints: killed with it, it may not get to that
+    eventually(lambda: "the flow says hello" in said_by(cluster, pods_of(cluster, run)[0], "prefect-job"), POD_SECONDS)
     for each in processes_of(run):
         each.send_signal(signal.SIGKILL)
     killed_at = datetime.now(timezone.utc)
