@@ -58,7 +58,7 @@ class ApiServer:
         self.api = Api(store)
         self.token = token or secrets.token_urlsafe(32)
         self.faults = Faults()
-        self.requests: deque[Recorded] = deque(maxlen=_REMEMBERED_REQUESTS)
+        self._requests: deque[Recorded] = deque(maxlen=_REMEMBERED_REQUESTS)
         self._host = host
         self._ca_pem = ca_pem
         self._tls = ssl_context is not None
@@ -67,6 +67,15 @@ class ApiServer:
             target=self._listener.serve_forever, args=(0.05,), name="apiserver", daemon=True
         )
         self._started = False
+
+    @property
+    def requests(self) -> tuple[Recorded, ...]:
+        """The latest requests so far, oldest first: a copy, which requests that are served meanwhile don't change."""
+        return tuple(self._requests)
+
+    def record(self, request: Recorded) -> None:
+        """Remember a request that came."""
+        self._requests.append(request)
 
     @property
     def port(self) -> int:

@@ -79,7 +79,7 @@ class Connection(BaseHTTPRequestHandler):
         except ValueError as error:
             self.send_error(400, f"malformed URL: {error}")
             return
-        self.api_server.requests.append(Recorded(self.command, path, target.partition("?")[2]))
+        self.api_server.record(Recorded(self.command, path, target.partition("?")[2]))
         watch = query.get("watch", "").lower() in ("1", "true")
         body = self._problem_or_body()
         fault = self.api_server.faults.take(self.command, path, watch=watch)

@@ -168,7 +168,7 @@ class Harness:
 
     @property
     def requests(self) -> list[tuple[str, str]]:
-        return [(each.method, f"{each.path}?{each.query}") for each in list(self.server.requests)]
+        return [(each.method, f"{each.path}?{each.query}") for each in self.server.requests]
 
     @property
     def watches(self) -> list[str]:
