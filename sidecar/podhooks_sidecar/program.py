@@ -172,7 +172,7 @@ class Deadline:
 
 def usable_plan(annotations: Mapping[str, str]) -> Plan:
     plan, findings = parse(annotations)
-    errors = [str(each) for each in findings if each.severity is Severity.ERROR]
+    errors = [f"{each.where}: {each.message} [{each.code}]" for each in findings if each.severity is Severity.ERROR]
     if errors:
         raise InputError("; ".join(errors))
     return plan

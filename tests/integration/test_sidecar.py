@@ -483,6 +483,7 @@ class TestInput:
         pod = make()
         pod.annotate(**{"on-exti": "calls:tell"})
         assert pod.start().ended() == 2
+        assert pod.output.startswith("podhooks: error: podhooks.io/on-exti: ")
         assert "on-exit" in pod.output
         assert len(pod.output.splitlines()) == 1
 
