@@ -140,10 +140,12 @@ def to_annotations(plan: Plan) -> dict[str, str]:
 def summary_hash(annotations: Mapping[str, str]) -> str:
     """16 hexadecimal digits that change when one of our annotations does, and with nothing else.
 
-    The Helm library computes the same: other characters than ASCII stay as they are, which is how Helm writes JSON.
+    The Helm library computes the same: JSON as Go writes it, where other characters than ASCII stay as they are, but
+    for U+2028 and U+2029.
     """
     from hashlib import sha256
     from json import dumps
 
     ours = [(name, str(annotations[name])) for name in contract.USER_ANNOTATIONS if name in annotations]
-    return sha256(dumps(ours, ensure_ascii=False).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    text = dumps(ours, ensure_ascii=False).replace("\u2028", r"\u2028").replace("\u2029", r"\u2029")
+    return sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
