@@ -73,8 +73,15 @@ def settings_of(directory: Path) -> InjectSettings:
     return settings_from(parser.parse_args(flags.read_text().split() if flags.exists() else []))
 
 
+def documents(directory: Path, stem: str) -> list[Pod]:
+    """The objects of `input` or `expected`."""
+    (path,) = directory.glob(f"{stem}.*")
+    text = path.read_text(encoding="utf-8").replace(VERSION, __version__)
+    return [each.value for each in parse(text, path.name).documents]
+
+
 def _cases(directory: Path) -> Iterator[DoorCase]:
-    before, after = (_documents(directory, stem) for stem in ("input", "expected"))
+    before, after = (documents(directory, stem) for stem in ("input", "expected"))
     settings = settings_of(directory)
     for old, new in zip(before, after, strict=True):
         for obj, at, below in pod_templates(old):
@@ -85,9 +92,3 @@ def _cases(directory: Path) -> Iterator[DoorCase]:
             kind = str(obj["kind"])
             fits = settings.replace(delivery=Delivery.COPY) if kind in OLD_POD_SCHEMA else settings
             yield DoorCase(directory.name, path, kind, plain(pod), plain(golden), fits)
-
-
-def _documents(directory: Path, stem: str) -> list[Pod]:
-    (path,) = directory.glob(f"{stem}.*")
-    text = path.read_text(encoding="utf-8").replace(VERSION, __version__)
-    return [each.value for each in parse(text, path.name).documents]

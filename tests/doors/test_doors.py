@@ -13,10 +13,11 @@ import jsonpatch
 import pytest
 from podhooks_operator.review import ReviewSettings, review
 
+from manifests.generate import text as manifest_text
 from podhooks.cli.stream import parse
-from podhooks.inject import inject
+from podhooks.inject import inject, inject_object
 from podhooks.inject.manifests import look_up, pod_templates
-from tests.doors.cases import GOLDEN, DoorCase, comparable, door_cases
+from tests.doors.cases import GOLDEN, DoorCase, comparable, documents, door_cases
 
 CASES = door_cases()
 
@@ -79,3 +80,16 @@ def test_the_webhook(case: DoorCase) -> None:
     assert response["allowed"] is True
     patched = jsonpatch.apply_patch(pod, json.loads(base64.b64decode(response["patch"])))
     assert comparable(patched) == comparable(case.as_pod(case.golden))
+
+
+def test_the_manifests() -> None:
+    """What writes them makes the golden objects: of all with its settings, and without anything to say against them."""
+    compared = 0
+    for directory in sorted({path.parent for path in GOLDEN.glob("*/expected.*")}):
+        for before, after in zip(documents(directory, "input"), documents(directory, "expected"), strict=True):
+            if flags_of(directory) or any(each.report.findings for each in inject_object(before)[1]):
+                continue
+            made = parse(manifest_text("Any", [before]), directory.name).documents
+            assert [each.value for each in made] == [after]
+            compared += 1
+    assert compared >= 25
