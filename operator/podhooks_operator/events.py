@@ -67,7 +67,8 @@ def event(refusal: Refusal, now: datetime) -> dict[str, Json]:
 
 def message(refusal: Refusal) -> str:
     said = "; ".join(f"{each.where}: {each.message} [{each.code}]" for each in refusal.findings)
-    whole = f"pod {refusal.name} was admitted without callbacks: {said}"
+    how = "with the callbacks' containers it came with" if refusal.has_containers else "without callbacks"
+    whole = f"pod {refusal.name} was admitted {how}: {said}"
     return whole if len(whole) <= MAX_MESSAGE else whole[: MAX_MESSAGE - 3] + "..."
 
 

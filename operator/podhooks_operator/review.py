@@ -10,7 +10,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from podhooks import __version__
+from podhooks import __version__, contract
 from podhooks.inject import InjectSettings, Outcome, Report
 from podhooks.plan import Finding
 from podhooks.podobject import mapping, mappings, text
@@ -48,12 +48,13 @@ class ReviewSettings(Value):
 
 class Refusal(Value):
     """A pod that was admitted without what its annotations ask for: what an Event tells. `owner` is an ownerReference,
-    empty where nothing owns the pod."""
+    empty where nothing owns the pod. `has_containers`: another door has put ours in before."""
 
     namespace: str
     name: str
     owner: Mapping[str, Json]
     findings: tuple[Finding, ...]
+    has_containers: bool = False
 
 
 class Review(Value):
@@ -137,8 +138,10 @@ def _answered(body: Mapping[str, Json], pod: dict[str, Json], result: Injected, 
     if report.errors and settings.fail_on_invalid:
         return Review(_denied(uid, report), outcome, report.reasons, denied=True)
     if report.errors:
-        answer = admitted(uid, warnings_of(report, "not injected"), auditAnnotations=_audit(report))
-        return Review(answer, outcome, report.reasons, refusal=_refusal(body, pod, report))
+        refusal = _refusal(body, pod, report)
+        lead = "left as it was injected before" if refusal.has_containers else "not injected"
+        answer = admitted(uid, warnings_of(report, lead), auditAnnotations=_audit(report))
+        return Review(answer, outcome, report.reasons, refusal=refusal)
     more = {"patchType": "JSONPatch", "patch": base64.b64encode(result.patch).decode()} if result.patch else {}
     answer = admitted(uid, warnings_of(report, "not injected"), **more, auditAnnotations=_audit(report))
     return Review(answer, outcome, report.reasons)
@@ -159,6 +162,8 @@ def _audit(report: Report) -> dict[str, str]:
 
 
 def _refusal(body: Mapping[str, Json], pod: Mapping[str, Json], report: Report) -> Refusal:
-    owners = list(mappings(mapping(pod.get("metadata")).get("ownerReferences")))
+    metadata = mapping(pod.get("metadata"))
+    owners = list(mappings(metadata.get("ownerReferences")))
     owner = next((each for each in owners if each.get("controller") is True), owners[0] if owners else {})
-    return Refusal(text(body.get("namespace")), _name(body, pod), owner, report.errors)
+    before = contract.STATUS in mapping(metadata.get("annotations"))  # by the policy, a chart or `podhooks inject`
+    return Refusal(text(body.get("namespace")), _name(body, pod), owner, report.errors, before)

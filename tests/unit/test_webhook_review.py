@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podhooks_operator.admissionwarnings import MAX_ALL_CHARACTERS, MAX_CHARACTERS, limited, sentence
-from podhooks_operator.events import MAX_MESSAGE, counted_up, event
+from podhooks_operator.events import MAX_MESSAGE, counted_up, event, message
 from podhooks_operator.jsondiff import diff
 from podhooks_operator.review import Refusal, ReviewSettings, judge, review
 from ruamel.yaml import YAML
@@ -285,6 +285,17 @@ def test_errors_admit_the_pod_as_it_is_and_say_so() -> None:
     assert found.reasons == ("unknown-annotation", "bad-duration")
     assert found.refusal is not None
     assert found.refusal.namespace == "team"
+
+
+def test_errors_of_a_pod_that_another_door_has_injected_are_not_told_as_if_it_had_no_callbacks() -> None:
+    pod = inject(annotated(on_exit="app:notify"), InjectSettings())[0]
+    pod["metadata"]["annotations"][contract.PREFIX + "on-exitt"] = "app:notify"
+    found = judge(request(pod), DEFAULTS)
+    answer = response(request(pod))
+    assert "patch" not in answer
+    assert answer["warnings"][0].startswith("podhooks: left as it was injected before: podhooks.io/on-exitt: ")
+    assert found.refusal is not None
+    assert message(found.refusal).startswith("pod etl was admitted with the callbacks' containers it came with: ")
 
 
 def test_errors_deny_the_pod_where_that_is_asked_for() -> None:
