@@ -574,6 +574,17 @@ def without_labels(obj: Object) -> Object:
     return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "labels"}}
 
 
+def test_cert_managers_authority_keeps_its_key() -> None:
+    """Its CA injector puts the new authority in the old one's place, before replicas can have certificates of it."""
+    made = {each["metadata"]["name"]: each["spec"] for each in operator(OPERATOR) if each["kind"] == "Certificate"}
+    assert made["hooks-webhook-ca"]["privateKey"]["rotationPolicy"] == "Never"
+    assert made["hooks-webhook"]["privateKey"]["rotationPolicy"] == "Always"
+    issuer = {"name": "company", "kind": "ClusterIssuer", "group": "cert-manager.io"}
+    theirs = operator({"webhook": {"certificates": {"source": "cert-manager", "issuerRef": issuer}}})
+    (certificate,) = [each for each in theirs if each["apiVersion"] == "cert-manager.io/v1"]
+    assert certificate["spec"]["issuerRef"] == issuer
+
+
 def test_what_is_taken_out_has_kubernetes_own_default() -> None:
     """Helm takes out what is null; a section or a switch can't be."""
     made = operator({"runtime": {"pullPolicy": None}, "extraArgs": None, "resources": None})
@@ -673,6 +684,14 @@ def test_what_comes_from_code_is_as_fresh_as_the_code() -> None:
         [sys.executable, str(CHARTS / "generate.py"), "--check"], capture_output=True, text=True, timeout=50
     )
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("chart", ["flow-job", "podhooks"])
+@pytest.mark.parametrize("release", ["etl.v2", "v2.flow-job.podhooks"])
+def test_a_release_may_have_dots_in_its_name(chart: str, release: str) -> None:
+    """As Helm allows; Services and the hosts' names of indexed Jobs may not."""
+    objects = rendered(chart, {}, name=release)
+    assert not [each["metadata"]["name"] for each in objects if "." in each["metadata"]["name"]]
 
 
 def present() -> list[str]:
