@@ -83,6 +83,7 @@ def test_from_nothing_to_an_injected_pod(bench: Bench) -> None:
     assert status == 200
     assert patched(answer) == inject(POD, InjectSettings(image="mirror/podhooks:9"))[0]
     assert operator.metric("podhooks_webhook_injections_total") == 1
+    assert operator.metric("podhooks_webhook_latency_seconds_count") == 1
     assert operator.metric("podhooks_webhook_certificate_expiry_timestamp_seconds") > time.time() + 29 * 86400
     assert operator.metric("podhooks_webhook_ready") == 1
     assert operator.health("/healthz") == (200, "ok\n")

@@ -13,7 +13,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from podhooks_operator import server
+from podhooks_operator import app, server
 from podhooks_operator.certificates import x509
 from podhooks_operator.certificates.files import Files
 from podhooks_operator.certificates.rotation import (
@@ -36,7 +36,7 @@ from podhooks_operator.lease import Claim, Seen, claim
 from podhooks_operator.metrics import Metrics
 from podhooks_operator.published import Published, parse
 from podhooks_operator.readiness import problems
-from podhooks_operator.review import ReviewSettings, judge
+from podhooks_operator.review import Review, ReviewSettings, judge
 from podhooks_operator.settings import OPTIONS, CertificateSource, Settings, read_settings
 from podhooks_operator.tls import LiveContext
 
@@ -110,6 +110,18 @@ def test_the_roles_are_valid_and_bound_to_names() -> None:
     assert kinds == ["ServiceAccount", "ClusterRole", "ClusterRoleBinding"]
 
 
+def test_the_page_says_what_it_may_do_and_no_less() -> None:
+    names = {"mutatingwebhookconfigurations": "MutatingWebhookConfiguration", "secrets": "Secret", "leases": "Lease"}
+    rows = re.findall(r"^\| (in [^|]*) \| ([^|]*) \| ([^|]*) \|$", PAGE.partition("## What it may do")[2], re.MULTILINE)
+    said = [("own" in where, what, re.findall(r"\w+", verbs)) for where, what, verbs in rows]
+    rules = [(False, each) for each in cluster_rules()] + [(True, each) for each in namespace_rules()]
+    for own, rule in rules:
+        (resource,) = rule["resources"]
+        called = f"its .*{names[resource]}.*, by name" if "resourceNames" in rule else f"`{resource}`"
+        assert any(own == place and verbs == rule["verbs"] and re.search(called, what) for place, what, verbs in said)
+    assert len(said) == 4
+
+
 def test_render_prints_what_can_be_applied(capsys: pytest.CaptureFixture[str]) -> None:
     assert podhooks(["render", "webhook-configuration", "--opt-in", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == webhook_configuration(WebhookOptions(opt_in=True))
@@ -132,7 +144,33 @@ def test_the_page_has_every_metric() -> None:
     metrics.observe(judge({}, ReviewSettings()), 0.1)
     text = metrics.text().decode()
     names = set(re.findall(r"^# TYPE (\w+?)(?:_total|_created)? ", text, re.MULTILINE))
-    assert names <= set(re.findall(r"`(podhooks_webhook_\w+)`", PAGE))
+    assert names == set(re.findall(r"`(podhooks_webhook_\w+)`", PAGE))
+
+
+def test_metrics_count_what_was_done() -> None:
+    metrics = Metrics()
+    reviews = [
+        *(Review({}, outcome) for outcome in ("injected", "updated", "unchanged", "ignored")),
+        Review({}, "refused", ("unknown-annotation", "bad-yaml")),
+        Review({}, "refused", ("bad-yaml",), denied=True),
+        Review({}, "injected", ("main-restarts",)),
+    ]
+    for each in reviews:
+        metrics.observe(each, 0.002)
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"podhooks_webhook_{name}", labels)
+
+    assert value("injections_total") == 3
+    by_outcome = {each: value("reviews_total", outcome=each) for each in ("injected", "updated", "refused", "ignored")}
+    assert by_outcome == {"injected": 2, "updated": 1, "refused": 2, "ignored": 1}
+    assert value("refusals_total", code="bad-yaml", denied="false") == 1
+    assert value("refusals_total", code="bad-yaml", denied="true") == 1
+    assert value("refusals_total", code="unknown-annotation", denied="false") == 1
+    assert value("refusals_total", code="main-restarts", denied="false") is None
+    assert value("latency_seconds_count") == len(reviews)
+    assert value("latency_seconds_bucket", le="0.001") == 0
+    assert value("latency_seconds_bucket", le="0.0025") == len(reviews)
 
 
 def test_flags_come_before_variables_and_those_before_defaults() -> None:
@@ -334,3 +372,32 @@ def test_clients_that_never_finish_their_headers_are_hung_up_on(monkeypatch: pyt
     silent, slow, quick = asyncio.run(run())
     assert (silent, slow) == (b"", b"")
     assert quick.startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_that_never_ends_is_given_up_and_an_end_of_ours_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics, sent = Metrics(), []
+    webhook = app.WebhookApp(ReviewSettings(), metrics, lambda _refusal: None)
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def asked() -> None:
+        await webhook({"type": "http", "path": "/mutate", "method": "POST", "headers": []}, receive, send)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(asked())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait_for(asyncio.gather(task), 20)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+    assert sent == []
+    monkeypatch.setattr(app, "BODY_SECONDS", 0.1)
+    asyncio.run(asyncio.wait_for(asked(), 20))
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert metrics.registry.get_sample_value("podhooks_webhook_rejected_requests_total", {"status": "408"}) == 1
