@@ -162,14 +162,14 @@ def test_an_on_exit_that_does_not_resolve_stops_main_before_it_begins(cluster: R
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    ("name", "script"), [("deleted", OBEDIENT), ("stubborn", STUBBORN)], ids=["obedient", "stubborn"]
-)
-def test_deleted(cluster: RealCluster, mode: str, name: str, script: str) -> None:
-    scenario = f"{mode}-{name}"
+@pytest.mark.parametrize("deleted", ["job", "pod"])
+@pytest.mark.parametrize("script", [OBEDIENT, STUBBORN], ids=["obedient", "stubborn"])
+def test_deleted(cluster: RealCluster, mode: str, script: str, deleted: str) -> None:
+    """Its Job, or the pod itself, in whose place no other comes here: backoffLimit is 0."""
+    scenario = f"{mode}-{deleted}-deleted-{'stubborn' if script == STUBBORN else 'obedient'}"
     cluster.apply(job(cluster, scenario, script))
     pod = cluster.until_main_runs(scenario)
-    cluster.kubectl("delete", "job", scenario, "--wait=false")
+    cluster.kubectl("delete", deleted, scenario if deleted == "job" else pod["metadata"]["name"], "--wait=false")
     assert told(cluster, scenario) == [("Deleted", None)]
     gone(cluster, scenario)
     words = cluster.words(scenario)
@@ -200,9 +200,10 @@ def test_callbacks_are_over_and_recorded_before_the_kubelet_kills(cluster: RealC
     assert ours["state"]["terminated"]["exitCode"] == 0
 
 
-def test_a_job_that_gives_up_on_restarts_deletes_its_pod(cluster: RealCluster) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_a_job_that_gives_up_on_restarts_deletes_its_pod(cluster: RealCluster, mode: str) -> None:
     """The Job's backoffLimit under restartPolicy OnFailure: a deletion, between or during two runs of main."""
-    scenario = "native-exhausted"
+    scenario = f"{mode}-exhausted"
     cluster.apply(job(cluster, scenario, "sleep 1; exit 4", pod={"restartPolicy": "OnFailure"}, backoffLimit=1))
     assert [result for result, _ in told(cluster, scenario)] == ["Deleted"]
     gone(cluster, scenario)
@@ -297,13 +298,15 @@ def test_a_start_that_is_tried_again_is_not_the_end(cluster: RealCluster, mode: 
     assert started == ["calls:announce", "calls:flaky", "calls:flaky"]
 
 
-def test_a_container_restart_rule_is_not_the_end(cluster: RealCluster) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_a_container_restart_rule_is_not_the_end(cluster: RealCluster, mode: str) -> None:
+    scenario = f"{mode}-rule"
     rules = [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]
     main = {"restartPolicy": "Never", "restartPolicyRules": rules}
-    cluster.apply(job(cluster, "native-rule", COUNTING + "[ $n -ge 1 ] || exit 42", main=main))
-    assert told(cluster, "native-rule") == [("Succeeded", 0)]
-    finished(cluster, "native-rule")
-    assert len(cluster.words("native-rule")) == 1
+    cluster.apply(job(cluster, scenario, COUNTING + "[ $n -ge 1 ] || exit 42", main=main))
+    assert told(cluster, scenario) == [("Succeeded", 0)]
+    finished(cluster, scenario)
+    assert len(cluster.words(scenario)) == 1
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -353,28 +356,30 @@ def test_all_containers_together(cluster: RealCluster, mode: str) -> None:
     assert len(cluster.words(scenario)) == 1
 
 
-def test_one_of_two_containers_ends_and_its_callbacks_run_once_while_the_other_goes_on(cluster: RealCluster) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_one_of_two_containers_ends_and_its_callbacks_run_once_while_the_other_goes_on(
+    cluster: RealCluster, mode: str
+) -> None:
+    scenario = f"{mode}-first-of-two"
     second = {
         "name": "main-b",
         "image": cluster.image,
         "imagePullPolicy": cluster.pull_policy,
         "command": ["sh", "-c", "sleep 20"],
     }
-    manifest = job(cluster, "native-first-of-two", "sleep 1")
+    manifest = job(cluster, scenario, "sleep 1")
     manifest["spec"]["template"]["spec"]["containers"].append(second)
     cluster.apply(manifest)
-    assert told(cluster, "native-first-of-two") == [("Succeeded", 0)]
-    pod = finished(cluster, "native-first-of-two")
-    ours = next(each for each in pod["status"]["initContainerStatuses"] if each["name"] == "on-exit")
+    assert told(cluster, scenario) == [("Succeeded", 0)]
+    pod = finished(cluster, scenario)
+    everyone = [*pod["status"]["initContainerStatuses"], *pod["status"]["containerStatuses"]]
+    ours = next(each for each in everyone if each["name"] == "on-exit")
     assert ours["restartCount"] == 0
-    assert len(cluster.words("native-first-of-two")) == 1
+    assert len(cluster.words(scenario)) == 1
 
 
-def test_a_sidecar_that_is_killed_goes_on(cluster: RealCluster) -> None:
-    """Kubelet fact 21: it is started again, with the shared directory as it was."""
-    scenario = "native-killed-sidecar"
-    cluster.apply(job(cluster, scenario, "sleep 12; exit 3", pod={"shareProcessNamespace": True}))
-    pod = cluster.until_main_runs(scenario)["metadata"]["name"]
+def kill_the_sidecar(cluster: RealCluster, pod: str) -> None:
+    """From main, which shares its processes' namespace."""
     kill = (
         "import os, signal\n"
         "for pid in map(int, filter(str.isdigit, os.listdir('/proc'))):\n"
@@ -382,11 +387,31 @@ def test_a_sidecar_that_is_killed_goes_on(cluster: RealCluster) -> None:
         "    if 'on_exit.py' in command: os.kill(pid, signal.SIGKILL)\n"
     )
     cluster.kubectl("exec", pod, "-c", "main", "--", "python3", "-c", kill)
+
+
+def test_a_sidecar_that_is_killed_goes_on(cluster: RealCluster) -> None:
+    """Kubelet fact 21: it is started again, with the shared directory as it was."""
+    scenario = "native-killed-sidecar"
+    cluster.apply(job(cluster, scenario, "sleep 12; exit 3", pod={"shareProcessNamespace": True}))
+    kill_the_sidecar(cluster, cluster.until_main_runs(scenario)["metadata"]["name"])
     assert told(cluster, scenario) == [("Failed", 3)]
     ended = finished(cluster, scenario)
     ours = next(each for each in ended["status"]["initContainerStatuses"] if each["name"] == "on-exit")
     assert ours["restartCount"] == 1
     assert len(cluster.words(scenario)) == 1
+
+
+def test_a_classic_sidecar_that_is_killed_fails_the_pod(cluster: RealCluster) -> None:
+    """Kubelet fact 22: it isn't started again, and nobody says anything. What classic mode can't keep."""
+    scenario = "classic-killed-sidecar"
+    cluster.apply(job(cluster, scenario, "sleep 6", pod={"shareProcessNamespace": True}))
+    kill_the_sidecar(cluster, cluster.until_main_runs(scenario)["metadata"]["name"])
+    ended = finished(cluster, scenario)
+    assert ended["status"]["phase"] == "Failed"
+    info = exit_info(ended)
+    assert info is not None
+    assert info.result is Result.SUCCEEDED
+    assert cluster.words(scenario) == []
 
 
 @pytest.mark.parametrize("mode", MODES)
