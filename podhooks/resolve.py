@@ -118,7 +118,9 @@ def missing_module(name: str, missing: str) -> str:
     path = getattr(sys.modules.get(parent), "__path__", []) if parent else None
     if parent and not path:
         return f"no module named {name!r}: {parent!r} is a module, not a package"
-    suggestion = did_you_mean(leaf, [module.name for module in pkgutil.iter_modules(path)])
+    names = (module.name for module in pkgutil.iter_modules(path))
+    # `hooks` is what users call their own module: no misspelt `podhooks`
+    suggestion = did_you_mean(leaf, (each for each in names if leaf[:3] == "pod" or not each.startswith("podhooks")))
     where = f"in {parent}" if parent else f"on the import path (current directory: {fresh.current_directory()})"
     return f"no module named {missing!r} {where}{suggestion or '; is it installed in this image?'}"
 

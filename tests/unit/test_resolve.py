@@ -79,6 +79,8 @@ def test_a_missing_module_is_named_with_its_near_ones(code: Path) -> None:
         f"no module named 'userhoks' on the import path (current directory: {code}); did you mean 'userhooks'?"
     )
     assert "installed in this image?" in complaint("qqzzqqzz:f")
+    assert "'podhooks'" not in complaint("hooks:f")
+    assert complaint("podhook.callbacks:f").endswith("; did you mean 'podhooks'?")
 
 
 def test_a_missing_submodule_is_named_with_its_near_ones(code: Path) -> None:
