@@ -62,7 +62,8 @@ class PrefectSettings(Value):
         if not url:
             raise InputError(
                 "PREFECT_API_URL isn't set in this container: add it. In a work pool's pod it's main's, "
-                "read from the pod with the permission to get pods (podhooks render pod-rbac)"
+                "read from the pod with the permission to get pods: "
+                "podhooks render pod-rbac --namespace NAMESPACE --service-account ACCOUNT | kubectl apply -f -"
             )
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise InputError(f"PREFECT_API_URL={shown(url)} isn't a URL: write one like http://prefect-server:4200/api")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -410,6 +412,16 @@ def test_what_becomes_of_a_run_in_each_state(
     assert said in capsys.readouterr().out
     assert api.state(run)["type"] == becomes
     assert (api.state(run)["id"] == before) == ("now" not in said)
+
+
+def test_what_the_page_says_ends_a_run_by_hand_does(api: Server) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "prefect.md").read_text(encoding="utf-8")
+    command = re.search(r"^\$ (curl .*)$", page, re.MULTILINE)
+    assert command is not None
+    _, _, url, _, _, _, body = shlex.split(command[1])
+    run = api.flow_run("RUNNING")
+    api.ask("POST", url.removeprefix("$PREFECT_API_URL").replace("ID", run), json.loads(body))
+    assert api.state(run)["type"] == "CRASHED"
 
 
 def test_the_message_tells_the_cause(api: Server) -> None:

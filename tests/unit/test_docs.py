@@ -23,6 +23,19 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def slug(heading: str) -> str:
+    """The anchor that GitHub makes of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_into_a_page_leads_to_a_heading(page: Path) -> None:
+    anchors = re.findall(r"\[[^\]]*\]\(([^):#\s]*)#([^)]*)\)", page.read_text(encoding="utf-8"))
+    for link, anchor in anchors:
+        there = (page.parent / link).read_text(encoding="utf-8") if link else page.read_text(encoding="utf-8")
+        assert anchor in {slug(each) for each in re.findall(r"^#+ (.*)$", there, re.MULTILINE)}, f"{link}#{anchor}"
+
+
 def test_every_page_of_the_docs_is_in_their_index() -> None:
     index = ROOT / "docs" / "README.md"
     linked = {(index.parent / link).resolve() for link in LINK.findall(index.read_text(encoding="utf-8"))}
