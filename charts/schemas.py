@@ -175,6 +175,7 @@ def _when_it_runs() -> Schema:
     cron = {
         "timeZone": TEXT,
         "concurrencyPolicy": {"enum": ["Allow", "Forbid", "Replace"]},
+        "suspend": SWITCH,
         "startingDeadlineSeconds": WHOLE,
         "successfulJobsHistoryLimit": WHOLE,
         "failedJobsHistoryLimit": WHOLE,

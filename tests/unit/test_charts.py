@@ -42,7 +42,12 @@ FLOW: dict[str, Any] = {
     "envFrom": [{"configMapRef": {"name": "etl"}}],
     "workingDir": "/srv",
     "schedule": "0 3 * * *",
-    "cron": {"timeZone": "Europe/Berlin", "concurrencyPolicy": "Replace", "startingDeadlineSeconds": 60},
+    "cron": {
+        "timeZone": "Europe/Berlin",
+        "concurrencyPolicy": "Replace",
+        "suspend": True,
+        "startingDeadlineSeconds": 60,
+    },
     "job": {
         "backoffLimit": 3,
         "activeDeadlineSeconds": 7200,
@@ -349,6 +354,22 @@ def test_flow_job_runs_once_for_each_revision_and_a_schedule_makes_it_a_cron_job
     assert "ttlSecondsAfterFinished" not in of_kind(objects, "Job")["spec"]
     cron = of_kind(rendered("flow-job", {"schedule": "@daily"}, name="nightly"), "CronJob")
     assert (cron["metadata"]["name"], cron["spec"]["schedule"]) == ("nightly-flow-job", "@daily")
+    assert "suspend" not in cron["spec"]
+
+
+def test_a_suspended_schedule_is_none_of_suspended_jobs() -> None:
+    spec = of_kind(rendered("flow-job", {"schedule": "@daily", "cron": {"suspend": True}}), "CronJob")["spec"]
+    assert (spec["suspend"], "suspend" in spec["jobTemplate"]["spec"]) == (True, False)
+    spec = of_kind(rendered("flow-job", {"schedule": "@daily", "job": {"suspend": True}}), "CronJob")["spec"]
+    assert ("suspend" in spec, spec["jobTemplate"]["spec"]["suspend"]) == (False, True)
+
+
+def test_callbacks_follow_the_default_container_that_is_given() -> None:
+    given = {"kubectl.kubernetes.io/default-container": "proxy"}
+    values = {"podAnnotations": given, "extraContainers": [{"name": "proxy", "image": "p:1"}], "onExit": ["a:b"]}
+    pod = pod_template(of_kind(rendered("flow-job", values), "Job"))
+    assert pod["metadata"]["annotations"].items() >= given.items()
+    assert {each["image"] for each in pod["spec"]["initContainers"]} == {"p:1"}
 
 
 def test_flow_job_gives_the_service_account_what_the_sidecar_needs() -> None:
@@ -593,6 +614,9 @@ def test_what_is_taken_out_has_kubernetes_own_default() -> None:
         "spec"
     ]
     assert "resources" not in spec["containers"][0]
+    lists = {"volumes": None, "volumeMounts": None, "callbacks": {"files": {"hooks.py": ""}}}
+    spec = pod_template(of_kind(rendered("flow-job", lists), "Job"))["spec"]
+    assert ([each["name"] for each in spec["volumes"]], "resources" in spec["containers"][0]) == (["callbacks"], True)
 
 
 def test_the_disruption_budget_is_the_one_given_also_if_it_is_zero() -> None:
@@ -652,6 +676,7 @@ def test_notes_of_flow_job_name_its_job() -> None:
     assert "logs -f job/demo-flow-job-1 --all-containers" in notes("flow-job", {"onExit": ["a:b"]})
     assert "--from=cronjob/demo-flow-job\n" in notes("flow-job", {"schedule": "@daily", "onExit": ["a:b"]})
     assert "Job demo-flow-job-1 is suspended" in notes("flow-job", {"job": {"suspend": True}})
+    assert "is suspended" in notes("flow-job", {"schedule": "@daily", "cron": {"suspend": True}})
     assert "There are none yet" in notes("flow-job", {})
 
 

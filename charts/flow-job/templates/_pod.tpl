@@ -1,7 +1,7 @@
 {{- /* The pod template as one would write it by hand, without Podhooks. */ -}}
 {{- define "flow-job.pod" -}}
-{{- $mounts := .Values.volumeMounts -}}
-{{- $volumes := .Values.volumes -}}
+{{- $mounts := .Values.volumeMounts | default list -}}
+{{- $volumes := .Values.volumes | default list -}}
 {{- if .Values.callbacks.files -}}
   {{- $mounts = append $mounts (dict "name" "callbacks" "mountPath" .Values.callbacks.path "readOnly" true) -}}
   {{- $volumes = append $volumes (dict "name" "callbacks" "configMap" (dict "name" (printf "%s-callbacks" (include "flow-job.fullname" .)))) -}}
@@ -11,8 +11,8 @@ metadata:
     {{- include "flow-job.selectorLabels" . | nindent 4 }}
     {{- with .Values.podLabels }}{{ toYaml . | nindent 4 }}{{ end }}
   annotations:
-    {{- with .Values.podAnnotations }}{{ toYaml . | nindent 4 }}{{ end }}
     kubectl.kubernetes.io/default-container: main
+    {{- with .Values.podAnnotations }}{{ toYaml . | nindent 4 }}{{ end }}
 spec:
   restartPolicy: {{ .Values.restartPolicy }}
   serviceAccountName: {{ include "flow-job.serviceAccountName" . }}
