@@ -80,7 +80,7 @@ def test_a_missing_module_is_named_with_its_near_ones(code: Path) -> None:
     )
     assert "installed in this image?" in complaint("qqzzqqzz:f")
     assert "'podhooks'" not in complaint("hooks:f")
-    assert complaint("podhook.callbacks:f").endswith("; did you mean 'podhooks'?")
+    assert "did you mean 'podhooks'" in complaint("podhook.callbacks:f")
 
 
 def test_a_missing_submodule_is_named_with_its_near_ones(code: Path) -> None:
