@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,8 @@ BASE = os.environ.get("PODHOOKS_IMAGE_BASE", "localhost/podhooks-base:bookworm")
 CONTEXT = ("podhooks", "initcontainer", "sidecar", "operator", "image", "pyproject.toml", "README.md", "LICENSE")
 PYTHONS = ("BASE", "PYTHON_3_10", "PYTHON_3_11", "PYTHON_3_12", "PYTHON_3_14")
 IMAGE = f"localhost/podhooks-test:{os.getpid()}"
+# What the official image brings beside Python, where it brings it.
+PIP = ("bin/pip3", "lib/python{}/site-packages/pip/__init__.py", "lib/python{}/ensurepip/_bundled/pip.whl")
 
 
 def output(*command: str | Path) -> str:
@@ -76,12 +79,16 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
         output(ROOT / "image/debian.sh", BASE)
     base = Container(BASE)
     version = base.run("python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
-    base.remove()
-    build(context(tmp_path_factory.mktemp("context"), version))
+    for each in PIP:
+        path = base.root / "usr/local" / each.format(version)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("pip\n")
+    output("buildah", "commit", "--rm", base.id, f"{IMAGE}-base")
+    build(context(tmp_path_factory.mktemp("context"), version), f"{IMAGE}-base")
     made = Container(IMAGE)
     yield made
     made.remove()
-    output("buildah", "rmi", IMAGE)
+    output("buildah", "rmi", IMAGE, f"{IMAGE}-base")
 
 
 def context(directory: Path, version: str) -> Path:
@@ -94,8 +101,8 @@ def context(directory: Path, version: str) -> Path:
     return directory
 
 
-def build(directory: Path) -> None:
-    arguments: Sequence[str] = [f"--build-arg={name}={BASE}" for name in PYTHONS]
+def build(directory: Path, base: str) -> None:
+    arguments: Sequence[str] = [f"--build-arg={name}={base}" for name in PYTHONS] + ["--build-arg=REVISION=abc1234"]
     output("buildah", "build", "--isolation", "chroot", "--pull-never", *arguments, "-t", IMAGE, directory)
 
 
@@ -114,7 +121,9 @@ def test_the_image_runs_as_a_numeric_user_without_rights(container: Container) -
     config = json.loads(output("buildah", "inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == ["python3", "-m", "podhooks.cli"]
-    assert config["Labels"]["org.opencontainers.image.version"] == __version__
+    labels = {key.rpartition(".")[2]: text for key, text in config["Labels"].items() if "opencontainers" in key}
+    assert (labels["version"], labels["revision"], labels["licenses"]) == (__version__, "abc1234", "Apache-2.0")
+    assert labels["title"] == "podhooks"
     assert container.run("python3", "-c", "import os; print(os.getuid(), os.getgid())") == "65532 65532\n"
 
 
@@ -135,6 +144,7 @@ def test_the_image_holds_no_tools_and_no_leftovers(container: Container) -> None
     assert not names & {"pip", "setuptools", "wheel", "bin", "hatchling"}
     assert not (container.root / "src").exists()
     assert not list((container.root / "root").rglob("*cache*"))
+    assert not [path for path in (container.root / "usr/local").rglob("*pip*") if path.is_file()]
     runtime = container.root / "opt/podhooks"
     assert not [path for path in runtime.rglob("*") if path.suffix in (".so", ".c")]
     sources = {path for path in runtime.rglob("*.py") if path.parent != runtime}
@@ -146,3 +156,14 @@ def test_the_image_needs_no_file_that_can_be_written(container: Container) -> No
     """Nothing of it belongs to its user, so a read-only root changes nothing."""
     owned = [path for path in (container.root / "opt").rglob("*") if path.lstat().st_uid == 65532]
     assert owned == []
+
+
+def test_the_image_is_as_small_as_the_readme_says(container: Container) -> None:
+    said = re.search(r"(\d+) MB operator and command line, (\d+) MB\s+the runtime", (ROOT / "README.md").read_text())
+    assert said
+    assert megabytes(container.root / "opt/operator") == pytest.approx(int(said[1]), rel=0.15)
+    assert round(megabytes(container.root / "opt/podhooks")) == int(said[2])
+
+
+def megabytes(directory: Path) -> float:
+    return sum(path.lstat().st_size for path in directory.rglob("*") if not path.is_dir()) / 1e6
