@@ -357,6 +357,11 @@ def test_flow_job_runs_once_for_each_revision_and_a_schedule_makes_it_a_cron_job
     assert "suspend" not in cron["spec"]
 
 
+def test_files_of_callbacks_keep_their_names() -> None:
+    """YAML 1.1, which Kubernetes reads, takes some words for switches, as keys too."""
+    assert '\n  "on": ' in template("flow-job", {"callbacks": {"files": {"on": "#!/bin/sh"}}})
+
+
 def test_a_suspended_schedule_is_none_of_suspended_jobs() -> None:
     spec = of_kind(rendered("flow-job", {"schedule": "@daily", "cron": {"suspend": True}}), "CronJob")["spec"]
     assert (spec["suspend"], "suspend" in spec["jobTemplate"]["spec"]) == (True, False)
