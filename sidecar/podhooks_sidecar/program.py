@@ -139,7 +139,7 @@ class OnExit(Value):
             return
         if not self.watcher.pod:  # a second life that had nothing to wait for
             self.watcher.refresh(REFRESH_TIMEOUT_SECONDS)
-        if is_deleting(self.watcher.pod):
+        if is_deleting(self.watcher.pod) or self.wakeup.term_at is not None:  # it may have ended the look
             return
         if not self.watcher.pod or others_run(self.watcher.pod):
             self.wakeup.sleep(None)

@@ -73,11 +73,11 @@ class Webhook:
         root = self.done("-n", self.home, "get", "configmap", "kube-root-ca.crt", "-o", "json")
         (account / "ca.crt").write_text(json.loads(root)["data"]["ca.crt"])
 
-    def configure(self, failure_policy: str = "Ignore") -> None:
+    def configure(self, failure_policy: str = "Ignore", *, opt_in: bool = True) -> None:
         """Only for namespaces of this test: others work on this cluster, too."""
         url = f"https://{self.host}:{self.port}/mutate"
         options = WebhookOptions(
-            name=self.name, namespace=self.home, url=url, failure_policy=failure_policy, opt_in=True
+            name=self.name, namespace=self.home, url=url, failure_policy=failure_policy, opt_in=opt_in
         )
         configuration = webhook_configuration(options)
         mine = {"key": NAMESPACE_NAME_LABEL, "operator": "In", "values": [self.home, self.namespace]}
@@ -286,6 +286,21 @@ def test_only_annotated_pods_of_other_namespaces_reach_it(webhook: Webhook) -> N
     for each in (plain, bare, home):
         assert "initContainers" not in webhook.created(each)["spec"]
     assert operator.metric("podhooks_webhook_reviews_total") == before
+
+
+def test_the_namespaces_label_decides(webhook: Webhook) -> None:
+    """`enabled` where one opts in, anything but `disabled` elsewhere."""
+
+    def labelled(change: str) -> None:
+        webhook.done("label", "namespace", webhook.namespace, f"{INJECTION_LABEL}{change}", "--overwrite")
+
+    webhook.start()
+    labelled("-")
+    until(lambda: not webhook.injects("not-opted-in"), "only those who opt in are served")
+    webhook.configure(opt_in=False)
+    until(lambda: webhook.injects("not-opted-out"), "all are served but those who opt out")
+    labelled("=disabled")
+    until(lambda: not webhook.injects("opted-out"), "those who opt out aren't")
 
 
 def test_while_it_is_down_pods_are_admitted_unchanged_or_not_at_all(webhook: Webhook) -> None:

@@ -422,6 +422,17 @@ class TestOurOwnDeath:
         assert pod.ended() == 0
         pod.expect("tell Failed 3")
 
+    def test_a_sigterm_during_its_look_at_the_others_ends_it(self, make: Make, server: ApiServer) -> None:
+        pod = make()
+        pod.start().watching().main_ends(3)
+        assert pod.ended() == 0
+        asked = len(pod.requests)
+        server.faults.add(Fault(POD, Action.HANG, times=1))
+        pod.start()
+        until(lambda: len(pod.requests) > asked)
+        pod.signal()
+        assert pod.ended(15.0) == 0
+
     def test_a_lost_record_is_read_from_the_termination_message(self, make: Make) -> None:
         pod = make()
         pod.start().watching().main_ends(3)
