@@ -290,17 +290,23 @@ def test_only_annotated_pods_of_other_namespaces_reach_it(webhook: Webhook) -> N
 
 def test_the_namespaces_label_decides(webhook: Webhook) -> None:
     """`enabled` where one opts in, anything but `disabled` elsewhere."""
+    operator = webhook.start()
 
-    def labelled(change: str) -> None:
+    def asked() -> bool:
+        before = operator.metric("podhooks_webhook_reviews_total")
+        assert webhook.create(webhook.pod("labelled"), "--dry-run=server").returncode == 0
+        return operator.metric("podhooks_webhook_reviews_total") > before
+
+    def label(change: str) -> None:
         webhook.done("label", "namespace", webhook.namespace, f"{INJECTION_LABEL}{change}", "--overwrite")
 
-    webhook.start()
-    labelled("-")
-    until(lambda: not webhook.injects("not-opted-in"), "only those who opt in are served")
+    assert asked()
+    label("-")
+    until(lambda: not asked(), "only those who opt in are served")
     webhook.configure(opt_in=False)
-    until(lambda: webhook.injects("not-opted-out"), "all are served but those who opt out")
-    labelled("=disabled")
-    until(lambda: not webhook.injects("opted-out"), "those who opt out aren't")
+    until(asked, "all are served but those who opt out")
+    label("=disabled")
+    until(lambda: not asked(), "those who opt out aren't")
 
 
 def test_while_it_is_down_pods_are_admitted_unchanged_or_not_at_all(webhook: Webhook) -> None:
