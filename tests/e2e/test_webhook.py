@@ -31,6 +31,7 @@ from podhooks.render.webhook import (
     webhook_configuration,
 )
 from tests.e2e.cluster import RealCluster, kubectl_path
+from tests.e2e.test_promise import MODES, finished, job, told
 from tests.integration.operator_process import OperatorProcess, bundle_of, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -44,7 +45,14 @@ class Webhook:
         self.cluster = cluster
         self.directory = directory
         self.name = f"wh-{uuid.uuid4().hex[:6]}"
-        self.home, self.namespace = f"{self.name}-operator", f"{self.name}-pods"
+        self.pods = RealCluster(
+            cluster.kubeconfig,
+            image=cluster.image,
+            runtime_image=cluster.settings.image,
+            pull_policy=cluster.pull_policy,
+        )
+        self.pods.namespace = f"{self.name}-pods"
+        self.home, self.namespace = f"{self.name}-operator", self.pods.namespace
         self.host, self.port = host, free_port()
         self.settings = cluster.settings
         self.operator: OperatorProcess | None = None
@@ -60,8 +68,8 @@ class Webhook:
         return ran.stdout
 
     def open(self) -> None:
-        for each in (self.home, self.namespace):
-            self.done("create", "namespace", each)
+        self.done("create", "namespace", self.home)
+        self.pods.open()
         for each in (self.namespace, self.home):
             self.done("label", "namespace", each, f"{INJECTION_LABEL}={ENABLED}")
         self.done("apply", "-f", "-", stdin=as_json(operator_rbac(self.names)))
@@ -110,7 +118,8 @@ class Webhook:
             self.operator.__exit__(None)
         for kind in ("mutatingwebhookconfiguration", "clusterrole", "clusterrolebinding"):
             self.kubectl("delete", kind, self.name, "--ignore-not-found")
-        self.kubectl("delete", "namespace", self.home, self.namespace, "--wait=false")
+        self.kubectl("delete", "namespace", self.home, "--wait=false")
+        self.pods.close()
 
     def pod(self, name: str, **annotations: str) -> Json:
         """It has what the API server would add to it, so that what inject() makes of it can be compared."""
@@ -240,6 +249,20 @@ def test_a_jobs_pod_is_injected_and_what_is_wrong_with_it_is_told_by_an_event(we
     assert "did you mean podhooks.io/on-exit?" in event["message"]
     described = webhook.done("-n", webhook.namespace, "describe", "job", "wrong")
     assert "PodhooksNotInjected" in described
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_job_runs_through_the_webhook(webhook: Webhook, mode: str) -> None:
+    webhook.start()
+    where, scenario = webhook.pods, f"{mode}-webhook"
+    where.kubectl("create", "-f", "-", stdin=json.dumps(job(where, scenario, "cat $PODHOOKS_SHARED_DIR/hello; exit 3")))
+    assert told(where, scenario) == [("Failed", 3)]
+    pod = finished(where, scenario)
+    [start] = where.words(scenario, "on-start")
+    [end] = where.words(scenario)
+    assert start["uid"] == end["uid"] == pod["metadata"]["uid"]
+    assert "hash" in json.loads(pod["metadata"]["annotations"][contract.STATUS])  # which a policy doesn't write
+    assert where.kubectl("logs", pod["metadata"]["name"], "-c", "main") == "from on_start"
 
 
 def events_of(webhook: Webhook) -> list[Json]:
