@@ -72,6 +72,20 @@ JSON; texts stay as they are. What isn't given isn't written: the injector's def
 {{- define "podhooks.checkPod" -}}
 {{- $contract := include "podhooks.contract" . | fromJson -}}
 {{- $spec := .spec | default dict -}}
+{{- range $field := list "containers" "initContainers" "volumes" -}}
+  {{- include "podhooks.checkList" (dict "where" (printf "spec.%s" $field) "value" (get $spec $field | default list)) -}}
+{{- end -}}
+{{- range $index, $container := $spec.containers -}}
+  {{- range $field := list "env" "volumeMounts" -}}
+    {{- $where := printf "spec.containers[%d].%s" $index $field -}}
+    {{- include "podhooks.checkList" (dict "where" $where "value" (get $container $field | default list)) -}}
+  {{- end -}}
+{{- end -}}
+{{- with $spec.terminationGracePeriodSeconds -}}
+  {{- if or (not (kindIs "float64" .)) (ne (toString .) (toString (floor .))) (lt (float64 .) 0.0) -}}
+    {{- fail (printf "spec.terminationGracePeriodSeconds: must be a number of seconds, not %s" (toRawJson .)) -}}
+  {{- end -}}
+{{- end -}}
 {{- if not $spec.containers -}}
   {{- fail "spec.containers: the pod has no containers, so there is no main" -}}
 {{- end -}}
@@ -83,6 +97,19 @@ JSON; texts stay as they are. What isn't given isn't written: the injector's def
     {{- if has $each.name $taken -}}
       {{- fail (printf "spec.%s[%d].name: %q is there already, a name that Podhooks needs: rename it" $field $index $each.name) -}}
     {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* podhooks.checkList: fails at what isn't a list of mappings, which values often give for one (env: {A: b}). */ -}}
+{{- define "podhooks.checkList" -}}
+{{- $where := .where -}}
+{{- if not (kindIs "slice" .value) -}}
+  {{- fail (printf "%s: must be a list, not a %s" $where (kindOf .value)) -}}
+{{- end -}}
+{{- range $index, $each := .value -}}
+  {{- if not (kindIs "map" $each) -}}
+    {{- fail (printf "%s[%d]: must be a map, not %s" $where $index (toRawJson $each)) -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
