@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadGroupScheduling
 
+# Modules whose tests share something that is costly to make: a Prefect server, an image, a whole cluster's story.
+TOGETHER = {f"test_{name}.py" for name in ("benchmarks", "dask", "demo", "image", "prefect", "trace_order", "wheel")}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/*/expected.* anew; read the diff")
@@ -35,14 +38,15 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadGroupScheduling:
-    """Every test wherever there is room, but those that share a Prefect server one after the other in one process.
+    """Every test wherever there is room, but those that share something costly one after the other in one process.
 
     That is what xdist_group is for; xdist 3.8 can't do it with pytest 9.2, whose node ids can't be changed.
     """
     from xdist.scheduler import LoadGroupScheduling
 
-    class OneServer(LoadGroupScheduling):  # type: ignore[misc]  # xdist has no types
+    class Together(LoadGroupScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
-            return "prefect" if "/test_prefect.py::" in nodeid else nodeid
+            file = nodeid.partition("::")[0]
+            return file if file.rpartition("/")[2] in TOGETHER else nodeid
 
-    return OneServer(config, log)
+    return Together(config, log)

@@ -11,7 +11,6 @@ import queue
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -403,8 +402,12 @@ def test_wait_for_conditions_and_deletion(kubectl: Kubectl, server: ApiServer) -
     complete = {"conditions": [{"type": "Complete", "status": "True"}]}
     store.mutate("jobs", "default", "train", lambda job: job.update(status=complete))
     assert [finish(wait)[0] for wait in waits] == [0, 0, 0]
-    threading.Timer(0.3, store.delete, ("pods", "default", "web"), {"grace_seconds": 0}).start()
-    assert "condition met" in kubectl("wait", "--for=delete", "pod/web", f"--timeout={WAIT_SECONDS}s")
+    watches = sum("watch=true" in asked.query for asked in server.requests)
+    gone = kubectl.start("wait", "--for=delete", "pod/web", f"--timeout={WAIT_SECONDS}s")
+    eventually(lambda: sum("watch=true" in asked.query for asked in server.requests) > watches)
+    store.delete("pods", "default", "web", grace_seconds=0)
+    code, said = finish(gone)
+    assert (code, "condition met" in said) == (0, True)
 
 
 def test_annotate_label_patch_and_edit(kubectl: Kubectl, server: ApiServer) -> None:

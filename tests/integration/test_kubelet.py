@@ -459,7 +459,7 @@ def test_a_pods_deadline_shows_main_running_until_all_are_dead(cluster: Cluster)
     """Kubelet fact 10."""
     sidecar = python(SAYS_TERM.format(wait=0.5), "side", restartPolicy="Always")
     main = container("trap 'exit 0' TERM; while :; do sleep 0.05; done")
-    manifest = pod(main, init=(sidecar,), activeDeadlineSeconds=2)
+    manifest = pod(main, init=(sidecar,), activeDeadlineSeconds=2, terminationGracePeriodSeconds=5)
     watch = cluster.store.watch("pods", "default", fields=f"metadata.name={create(cluster, manifest)}")
     seen: list[tuple[str, str, str]] = []
     while event := watch.next(20):
@@ -493,8 +493,8 @@ def is_ending(pod: Json) -> bool:
 
 def test_an_eviction_is_named_before_the_deletion(cluster: Cluster) -> None:
     """Kubelet fact 8."""
-    name = create(cluster, pod(container("trap 'exit 0' TERM; while :; do sleep 0.05; done")))
-    wait(cluster, name, is_running())
+    name = create(cluster, pod(container("trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done")))
+    wait_for_line(cluster, name, "ready")
     cluster.store.evict("default", name)
     last = wait(cluster, name, is_over)
     assert {c["type"]: c.get("reason") for c in last["status"]["conditions"]}[

@@ -23,7 +23,7 @@ import trustme
 from podhooks_operator.app import MAX_BODY_BYTES
 
 from podhooks.inject import InjectSettings, inject
-from podhooks.local.apiserver import ApiServer
+from podhooks.local.apiserver import Action, ApiServer, Fault
 from podhooks.local.store import Store
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
 from tests.integration.operator_process import POD, WRONG_POD, OperatorProcess, bundle_of, review_of, until
@@ -177,6 +177,30 @@ def test_sigterm_makes_it_unready_first_and_answers_what_is_under_way(bench: Ben
     assert (response.status, response.headers["Connection"]) == (200, "close")
     assert json.loads(response.read())["response"]["allowed"] is True
     assert operator.process.wait(20) == 0
+
+
+def test_a_second_sigterm_skips_the_drain(bench: Bench) -> None:
+    operator = bench.operator("--drain", "1h")
+    operator.until_ready()
+    operator.process.send_signal(signal.SIGTERM)
+    until(lambda: operator.health("/readyz")[0] == 503, "unready")
+    assert operator.stop() == 0
+
+
+def test_events_that_are_still_to_be_written_are_written_at_the_end(bench: Bench) -> None:
+    """The first hangs, so that the second waits behind it."""
+    operator = bench.operator()
+    operator.until_ready()
+    bench.server.faults.add(Fault("/api/v1/namespaces/default/events", Action.HANG))
+    bundle = bench.bundle
+    for namespace in ("default", "kube-system"):
+        operator.review(bundle, review_of(WRONG_POD, namespace=namespace))
+    operator.process.send_signal(signal.SIGTERM)
+    until(lambda: not listening(operator), "no longer listening")
+    bench.server.faults.clear()
+    assert operator.stop() == 0
+    (event,) = bench.server.store.list("events", "kube-system")[0]
+    assert event["reason"] == "PodhooksNotInjected"
 
 
 def listening(operator: OperatorProcess) -> bool:

@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -763,6 +765,40 @@ def test_values_schema_and_comments_agree(chart: str) -> None:
         properties = schema["properties"][key].get("properties")
         if isinstance(value, dict) and properties and value:
             assert set(value) <= set(properties), key
+
+
+def lessened(values: dict[str, Any], defaults: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each value that is none of the defaults by its path, and what is given without it."""
+    for key, value in values.items():
+        rest = {other: each for other, each in values.items() if other != key}
+        if isinstance(value, dict) and value:
+            below = lessened(value, defaults.get(key) or {})
+            yield from ((f"{key}.{path}", {**rest, key: less}) for path, less in below)
+        elif key not in defaults or value != defaults[key]:
+            yield key, rest
+
+
+@pytest.mark.parametrize(
+    ("chart", "values", "idle"),
+    [
+        ("flow-job", FLOW, set()),
+        ("podhooks", OPERATOR, {"policy.failurePolicy", "podDisruptionBudget.minAvailable"}),
+        ("podhooks", {"webhook": SELF_MADE["webhook"]}, set()),
+    ],
+)
+def test_no_value_is_passed_over(chart: str, values: dict[str, Any], idle: set[str]) -> None:
+    """Whichever is taken away from all that can be given, something else is rendered, or it is refused."""
+
+    def made(given: dict[str, Any]) -> str:
+        try:
+            return template(chart, given)
+        except HelmError as error:
+            return str(error)
+
+    whole = made(values)
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda each: (each[0], made(each[1]) == whole), lessened(values, values_file(chart)))
+    assert {path for path, is_same in found if is_same} == idle
 
 
 @pytest.mark.parametrize(("chart", "values"), [("flow-job", FLOW), ("podhooks", OPERATOR), ("podhooks", SELF_MADE)])

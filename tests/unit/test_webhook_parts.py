@@ -8,6 +8,7 @@ import gc
 import json
 import re
 import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,9 @@ def test_it_never_serves_its_own_namespace_nor_the_systems() -> None:
     assert never["operator"] == "NotIn"
     assert set(never["values"]) == {"mine", "kube-system", "kube-node-lease"}
     assert opted == {"key": "podhooks.io/injection", "operator": "NotIn", "values": ["disabled"]}
+    (condition,) = webhook["matchConditions"]
+    assert "exists(name, name.startsWith('podhooks.io/'))" in condition["expression"]
+    assert [(rule["operations"], rule["resources"]) for rule in webhook["rules"]] == [(["CREATE"], ["pods"])]
     (webhook,) = webhook_configuration(WebhookOptions(opt_in=True))["webhooks"]
     assert {"key": "podhooks.io/injection", "operator": "In", "values": ["enabled"]} in webhook["namespaceSelector"][
         "matchExpressions"
@@ -314,6 +318,26 @@ def test_a_pair_that_does_not_load_leaves_the_one_before() -> None:
     with pytest.raises(InputError):
         live.use(begun().serving.replace(key=b"x"))
     assert live.pair is before
+
+
+def test_times_are_the_api_servers() -> None:
+    """It is who judges the certificates; our own clock may be wrong."""
+
+    class Late(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(200)
+            self.send_header("Date", "Tue, 14 Nov 2023 22:13:20 GMT")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+    with HTTPServer(("127.0.0.1", 0), Late) as server:
+        threading.Thread(target=server.handle_request).start()
+        cluster = Cluster(Access(f"http://127.0.0.1:{server.server_port}"))
+        assert cluster.now() > NOW + 60 * 86400
+        assert cluster.get("/") == {}
+        cluster.close()
+    assert NOW <= cluster.now() < NOW + 60
 
 
 def test_an_api_server_that_hangs_at_the_end_leaves_no_traceback() -> None:
