@@ -29,7 +29,7 @@ check: $(VENV)/.installed  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-benchmark: $(VENV)/.installed  ## how fast and how small, each beside its floor; about three minutes
+benchmark: $(VENV)/.installed  ## how fast and how small, each beside its floor; a few minutes
 	$(BIN)/python -m benchmarks $(BENCHMARK_ARGS)
 
 charts: $(VENV)/.installed  ## what the charts have from Python code, written anew

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadGroupScheduling
 
+# How long examples take says how busy the machine is.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 # Modules whose tests share something that is costly to make: a Prefect server, an image, a whole cluster's story.
 TOGETHER = {f"test_{name}.py" for name in ("benchmarks", "dask", "demo", "image", "prefect", "trace_order", "wheel")}
 

@@ -847,9 +847,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(body=JSON_VALUES, patch=JSON_VALUES)
 def test_no_body_is_an_internal_error(server: ApiServer, client: Client, body: object, patch: object) -> None:
     made = {"metadata": {"name": "a"}, "spec": body, "status": body}

@@ -7,7 +7,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podhooks import __version__, contract
@@ -562,7 +562,7 @@ def pods(draw: st.DrawFn) -> Pod:
 
 
 @given(pods(), st.sampled_from(list(Delivery)))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_uninject_gives_back_the_original(source: Pod, delivery: Delivery) -> None:
     before = copy.deepcopy(source)
     options = InjectSettings(delivery=delivery)
@@ -594,7 +594,8 @@ FIELDS += ["terminationGracePeriodSeconds", "activeDeadlineSeconds", "automountS
     st.dictionaries(st.sampled_from(FIELDS), ANYTHING) | ANYTHING,
     st.sampled_from(["Pod", "Job", "CronJob", "List", "DaskCluster", "DaskJob", "Foo"]),
 )
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.timeout(300)
+@settings(max_examples=500)
 def test_whatever_it_is_given_it_answers(annotations: Any, spec: Any, kind: str) -> None:
     template = {"metadata": {"annotations": annotations}, "spec": spec}
     before = copy.deepcopy(template)
@@ -932,7 +933,7 @@ def test_an_injected_pod_is_valid_and_restricted_if_it_was(delivery: Delivery, a
 
 
 @given(pods(), st.sampled_from(list(Delivery)))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 def test_generated_pods_are_valid_when_injected(source: Pod, delivery: Delivery) -> None:
     spec = {key: value for key, value in source["spec"].items() if key != "unknownField"}
     spec["containers"] = [{key: value for key, value in each.items() if key != "extra"} for each in spec["containers"]]

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -54,7 +54,7 @@ TEXTS = st.text() | st.sampled_from(["", " ", "\t", "a\nb", "- x", "a: b", "a #b
 
 
 @given(TEXTS.filter(lambda text: not any("\ud800" <= c <= "\udfff" for c in text)))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_a_text_that_is_written_is_read_back_by_either_version_of_yaml(text: str) -> None:
     for version in ((1, 1), (1, 2)):
         reader = YAML(typ="safe", pure=True)
@@ -72,7 +72,7 @@ JSON = st.recursive(
 
 
 @given(JSON, st.sampled_from([0, 2, 4]))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_what_is_emitted_is_read_back(value: Any, sequence_indent: int) -> None:
     text = "\n".join(emit.document_lines({"kind": "K", "value": value}, sequence_indent))
     (document,) = parse(text, "t").documents
@@ -95,7 +95,7 @@ def manifests(draw: st.DrawFn) -> tuple[str, bool]:
 
 
 @given(manifests())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 def test_injecting_adds_lines_and_uninjecting_takes_exactly_those_out(manifest: tuple[str, bool]) -> None:
     text, exact = manifest
     stream = parse(text, "t")

@@ -478,7 +478,7 @@ names = (
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.dictionaries(names, values, max_size=6))
 def test_parse_never_raises_and_its_findings_are_lines(annotations: dict[str, str]) -> None:
     plan, findings = parse(annotations)
@@ -493,7 +493,6 @@ def test_parse_never_raises_and_its_findings_are_lines(annotations: dict[str, st
     summary_hash(annotations)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(names, json_values, max_size=6))
 def test_parse_survives_values_that_kubernetes_would_not_take(annotations: dict[str, Any]) -> None:
     parse(annotations)
@@ -553,7 +552,6 @@ def plans(draw: st.DrawFn) -> Plan:
     )
 
 
-@settings(deadline=None)
 @given(plans())
 def test_a_valid_plan_comes_back_from_its_annotations_without_a_finding(plan: Plan) -> None:
     if plan.empty:

@@ -539,7 +539,7 @@ pods = shaped(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(pod=pods, main=st.none() | names | st.just("*"), gone=st.booleans())
 def test_any_pod_shaped_input_is_survived(pod: Pod, main: str | None, gone: bool) -> None:
     end = exit_info(pod, main, gone=gone)

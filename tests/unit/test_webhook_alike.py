@@ -98,7 +98,7 @@ def test_pods_that_are_made_to_be_large_do_not_stay_in_memory() -> None:
 values = st.text(max_size=6) | st.sampled_from([TOKEN_VOLUME, f"{TOKEN_VOLUME}abcde", "kube-api-access-zz", "\0"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(["abcde", "zz", "a"]), values), min_size=1, max_size=8))
 def test_with_and_without_memory_the_answers_are_the_same(asked: list[tuple[str, str]]) -> None:
     injector = Injector(SETTINGS, size=3)

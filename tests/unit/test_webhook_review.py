@@ -234,7 +234,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(JSON_VALUES, JSON_VALUES, st.booleans())
 def test_any_pod_gets_an_answer(metadata: Any, spec: Any, strict: bool) -> None:
     metadata = {"annotations": {contract.ON_EXIT: "a:b"}, **metadata} if isinstance(metadata, dict) else metadata
@@ -244,7 +244,7 @@ def test_any_pod_gets_an_answer(metadata: Any, spec: Any, strict: bool) -> None:
     assert response(request(pod))["uid"] == "705ab4f5"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(JSON_VALUES, JSON_VALUES)
 def test_the_diff_of_any_two_values_leads_from_one_to_the_other(before: Any, after: Any) -> None:
     operations = diff(before, after)
@@ -255,7 +255,7 @@ def test_the_diff_of_any_two_values_leads_from_one_to_the_other(before: Any, aft
 NAMED = st.lists(st.builds(lambda name, value: {"name": name, "v": value}, st.sampled_from("abcde"), st.integers(0, 2)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(NAMED, NAMED)
 def test_lists_of_named_entries_too(before: Any, after: Any) -> None:
     assert jsonpatch.apply_patch(copy.deepcopy(before), diff(before, after)) == after
@@ -345,7 +345,7 @@ def test_a_bug_of_the_injector_stops_no_pod() -> None:
     assert response(request(POD), broken)["allowed"] is True
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.text(max_size=400), max_size=60))
 def test_warnings_keep_to_what_the_api_server_shows(texts: list[str]) -> None:
     found = limited(texts)

@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from podhooks_operator.certificates.rotation import (
     Action,
@@ -202,7 +202,7 @@ def simulate(
     return world, replicas, unready
 
 
-MANY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=40)
 
 
 @MANY

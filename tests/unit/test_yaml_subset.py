@@ -194,7 +194,6 @@ def dumped(value: Json, *, flow: bool) -> str:
     return stream.getvalue().removesuffix("...\n")
 
 
-@settings(deadline=None)
 @given(structures, st.booleans())
 def test_what_a_yaml_library_writes_is_read_as_that_library_reads_it_or_refused(value: Json, flow: bool) -> None:
     text = dumped(value, flow=flow)
@@ -205,19 +204,16 @@ def test_what_a_yaml_library_writes_is_read_as_that_library_reads_it_or_refused(
     assert identical([read], ruamel(text) or [None])
 
 
-@settings(deadline=None)
 @given(plain_structures(fewest_keys=0))
 def test_plain_structures_in_block_style_are_read(value: Json) -> None:
     assert identical(loads(dumped(value, flow=False)), value)
 
 
-@settings(deadline=None)
 @given(plain_structures(fewest_keys=2))  # the library writes [{a: b}] as [a: b], which is refused
 def test_plain_structures_in_flow_style_are_read(value: Json) -> None:
     assert identical(loads(dumped(value, flow=True)), value)
 
 
-@settings(deadline=None)
 @given(structures, st.sampled_from([None, 1]))
 def test_json_is_read_but_for_the_numbers_of_its_own(value: Json, indent: int | None) -> None:
     text = json.dumps(value, indent=indent)
@@ -253,7 +249,7 @@ PIECES = [
 ]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=12))
 @example("- -_")
 @example("{a: b, c: }")
@@ -269,7 +265,7 @@ def test_no_text_is_read_differently_from_the_reference(text: str) -> None:
     assert identical([read], expected or [None])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data())
 def test_no_damaged_list_is_read_differently_from_the_reference(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(EXAMPLE)))
