@@ -197,6 +197,8 @@ def test_events_that_are_still_to_be_written_are_written_at_the_end(bench: Bench
         operator.review(bundle, review_of(WRONG_POD, namespace=namespace))
     operator.process.send_signal(signal.SIGTERM)
     until(lambda: not listening(operator), "no longer listening")
+    with pytest.raises(subprocess.TimeoutExpired):
+        operator.process.wait(1)
     bench.server.faults.clear()
     assert operator.stop() == 0
     (event,) = bench.server.store.list("events", "kube-system")[0]
