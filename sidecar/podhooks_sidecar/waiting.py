@@ -13,6 +13,7 @@ from podhooks import contract, log
 from podhooks.context import EMPTY
 from podhooks.errors import ApiError, Forbidden, NotFound, Unauthorized, Unreachable
 from podhooks.podobject import containers, is_deleting, mapping, text
+from podhooks.podstatus import exit_info
 from podhooks_sidecar.decide import Act, Known, decide
 from podhooks_sidecar.wakeup import Interrupted
 
@@ -175,9 +176,9 @@ class Watcher:
 
 
 def others_run(pod: Mapping[str, Json]) -> bool:
-    """Whether a container besides ours hasn't ended: while one runs, the kubelet starts a sidecar that exits anew."""
+    """Whether a container besides ours runs or will run: until all have ended for good the kubelet starts us anew."""
     users = [each for each in containers(pod) if each.name not in contract.OUR_CONTAINERS]
-    return any("terminated" not in each.state for each in users)
+    return any(exit_info(pod, each.name) is None for each in users)
 
 
 def last_message(pod: Mapping[str, Json]) -> str:

@@ -129,6 +129,31 @@ class TestNormalEnd:
         assert pod.ended() == 0
         pod.expect("tell Succeeded 0")
 
+    def test_after_a_failed_start_nothing_is_left_to_stay_for(self, make: Make) -> None:
+        """The kubelet's SIGTERM may come before our handlers are there; as a container's first process we'd lose it."""
+        pod = make()
+        spec = {"initContainers": [{"name": "on-start"}]}
+        pod.server.store.mutate("pods", "default", "p", lambda each: each["spec"].update(spec), subresource="")
+        ended = {"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": "2026-11-23T00:00:05Z"}}
+        pod.start().watching()
+        pod.status(initContainerStatuses=[{"name": "on-start", "state": ended}])
+        pod.main_state({"waiting": {"reason": "PodInitializing"}}, phase="Pending")
+        assert pod.ended(15.0) == 0
+        pod.expect("tell StartFailed None")
+
+    def test_we_stay_for_a_container_that_will_run_again(self, make: Make) -> None:
+        pod = make()
+        ever = {"containers": [{"name": "main"}, {"name": "poll", "restartPolicy": "Always"}]}
+        pod.server.store.mutate("pods", "default", "p", lambda each: each["spec"].update(ever), subresource="")
+        ended = {"terminated": {"exitCode": 3, "reason": "Error", "finishedAt": "2026-11-23T00:00:05Z"}}
+        pod.start().watching()
+        pod.status(phase="Running", containerStatuses=[{"name": name, "state": ended} for name in ("main", "poll")])
+        pod.expect("tell Failed 3")
+        with pytest.raises(subprocess.TimeoutExpired):
+            pod.ended(1.0)
+        pod.signal()
+        assert pod.ended() == 0
+
 
 class TestDeletion:
     def test_native_runs_when_sigterm_says_that_main_is_dead(self, make: Make) -> None:
