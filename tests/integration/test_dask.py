@@ -268,8 +268,8 @@ class TestWaiting:
         present(processes, 1)
         began = time.monotonic()
         with pytest.raises(CallbackError, match=r"[1-9] of 99 workers came to the Dask scheduler at .* wait longer"):
-            dask.wait_for_workers(context(), 99, "1s", scheduler=processes.address)
-        assert time.monotonic() - began < 10
+            dask.wait_for_workers(context(), 99, "5s", scheduler=processes.address)
+        assert time.monotonic() - began < 30
 
     @pytest.mark.parametrize("hook", list(Hook))
     def test_a_scheduler_that_is_gone_is_said_in_one_line(self, hook: Hook, tmp_path: Path) -> None:
