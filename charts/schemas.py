@@ -34,6 +34,11 @@ PULL_POLICY: Schema = {"enum": PULL_POLICIES}
 DELIVERY: Schema = {"enum": [each.value for each in Delivery]}
 REFERENCE: Schema = {"type": "string", "pattern": r"^[^\s\"'\\@]*(@sha256:[0-9a-f]{64})?$"}
 NAME_PART: Schema = {"type": "string", "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"}
+# Prometheus has units of its own, largest first; nothing means its own default.
+SCRAPE_INTERVAL: Schema = {
+    "type": "string",
+    "pattern": r"^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
+}
 
 COMMON: Schema = {
     "imagePullSecrets": NAMED,
@@ -249,7 +254,7 @@ def _its_deployment() -> Schema:
         "rbac": section({"create": SWITCH}),
         "podDisruptionBudget": section({"enabled": SWITCH, "minAvailable": some, "maxUnavailable": some}),
         "networkPolicy": section({"enabled": SWITCH, "webhookFrom": OBJECTS, "metricsFrom": OBJECTS}),
-        "serviceMonitor": section({"enabled": SWITCH, "interval": TEXT, "labels": TEXTS}),
+        "serviceMonitor": section({"enabled": SWITCH, "interval": SCRAPE_INTERVAL, "labels": TEXTS}),
         "topologySpread": SWITCH,
         "extraArgs": STRINGS,
     }

@@ -681,6 +681,7 @@ def test_the_service_monitor_and_the_network_policy_use_ports_that_are_there() -
         ({"image": "podhooks:1"}, "image"),
         ({"runtime": {"image": 'a"b'}}, "image"),
         ({"replicas": 0}, "replicas"),
+        ({"serviceMonitor": {"interval": "30"}}, "interval"),
     ],
 )
 def test_wrong_values_of_the_operators_chart_are_refused_by_name(values: dict[str, Any], said: str) -> None:
