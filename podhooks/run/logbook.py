@@ -18,7 +18,7 @@ from podhooks.run.backend import Backend
 from podhooks.run.news import Entry, Tone, all_containers, name_of, role_of
 from podhooks.run.request import Object
 
-LAG_SECONDS = 3.0  # how long news wait for the last lines of a log
+LAG_SECONDS = 3.0  # how long news wait for a log's next line
 
 
 class LogKey(NamedTuple):
@@ -38,7 +38,7 @@ class LogLine(NamedTuple):
 class Held(NamedTuple):
     entry: Entry
     behind: LogKey | None  # the log whose end it waits for; None: only for what is before it
-    until: float
+    since: float
 
 
 class LogBook:
@@ -47,6 +47,7 @@ class LogBook:
         deliver: takes lines from the readers' threads to whoever calls `hear`.
         say: shows an entry.
         pods: the pods as last seen, by uid.
+        clock: monotonic, in seconds.
     """
 
     def __init__(
@@ -55,14 +56,17 @@ class LogBook:
         deliver: Callable[[LogLine], None],
         say: Callable[[Entry], None],
         pods: Mapping[str, Object],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._backend = backend
         self._deliver = deliver
         self._say = say
         self._pods = pods
+        self._clock = clock
         self._reading: dict[LogKey, bool] = {}
         self._held: dict[str, deque[Held]] = {}
         self._told: set[str] = set()
+        self._heard: dict[LogKey, float] = {}
 
     @property
     def is_reading(self) -> bool:
@@ -92,7 +96,7 @@ class LogBook:
         if behind is None and not self._held.get(uid):
             self._say(entry)
         else:
-            self._held.setdefault(uid, deque()).append(Held(entry, behind, time.monotonic() + LAG_SECONDS))
+            self._held.setdefault(uid, deque()).append(Held(entry, behind, self._clock()))
 
     def hear(self, line: LogLine) -> None:
         key, pod = line.key, self._pods[line.key.uid]
@@ -103,23 +107,25 @@ class LogBook:
         if line.text is None:
             self._reading[key] = False
             return
+        self._heard[key] = self._clock()
         entry = Entry(line.text, name_of(pod), key.container, role, log=True)
         held = self._held.get(key.uid, deque())
         place = next((number for number, each in enumerate(held) if each.behind == key), len(held))
         if place == 0:  # nothing waits, or only what waits for the end of this log
             self._say(entry)
         else:
-            held.insert(place, Held(entry, None, time.monotonic() + LAG_SECONDS))
+            held.insert(place, Held(entry, None, self._clock()))
 
     def release(self, *, everything: bool = False) -> None:
         """Show what need not wait any longer."""
-        now = time.monotonic()
         for held in self._held.values():
-            while held and (everything or held[0].until <= now or not self._is_open(held[0].behind)):
+            while held and (everything or self._is_due(held[0])):
                 self._say(held.popleft().entry)
 
-    def _is_open(self, key: LogKey | None) -> bool:
-        return key is not None and self._reading.get(key, False)
+    def _is_due(self, held: Held) -> bool:
+        if held.behind is None or not self._reading.get(held.behind, False):
+            return True
+        return max(held.since, self._heard.get(held.behind, 0.0)) + LAG_SECONDS <= self._clock()
 
     def _start(self, pod: Object, key: LogKey, *, previous: bool) -> None:
         self._reading[key] = True

@@ -68,3 +68,26 @@ def test_a_line_that_comes_early_stands_behind_the_news_of_its_containers_start(
     hear("work", None)
     book.release()
     assert said[-2:] == ["and more", "work ended"]
+
+
+def test_news_wait_as_long_as_the_log_flows_and_then_a_moment(logs: Logs) -> None:
+    said: list[str] = []
+    now = 0.0
+    pods = {UID: pod(work="running")}
+    book = LogBook(
+        cast("Backend", logs), lambda _line: None, lambda entry: said.append(entry.text), pods, clock=lambda: now
+    )
+    book.read(pods[UID])
+    book.news(UID, Entry("work ended", "etl", "work"))
+    lines = [f"line {number}" for number in range(10)]
+    for line in lines:
+        now += 2.0
+        book.hear(LogLine(LogKey(UID, "work", 0), line))
+        book.release()
+    assert said == lines
+    now += 2.9
+    book.release()
+    assert said == lines
+    now += 0.2
+    book.release()
+    assert said == [*lines, "work ended"]
