@@ -568,6 +568,13 @@ def mode(request: pytest.FixtureRequest) -> str:
 STUBBORN = "trap '' TERM; (setsid sleep 7777 &); echo ready; while :; do sleep 0.1; done"
 
 
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # between the two questions
+        return False
+
+
 def test_stopping_ends_everything_soon_and_removes_the_state(mode: str) -> None:
     threads = threading.enumerate()
     before = children_of_this_process()
@@ -581,7 +588,7 @@ def test_stopping_ends_everything_soon_and_removes_the_state(mode: str) -> None:
         started = time.monotonic()
     assert time.monotonic() - started < 5
     assert len(ours) > 3
-    assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in ours)
+    assert not any(is_alive(p) for p in ours)
     assert not state.exists()
     assert str(state) not in Path("/proc/self/mounts").read_text()
     eventually(

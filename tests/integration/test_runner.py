@@ -94,7 +94,10 @@ def wait_until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 # A callback that ends badly costs only its own result.
