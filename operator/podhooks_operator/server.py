@@ -35,16 +35,25 @@ from podhooks_operator.tls import LiveContext
 HEADERS_SECONDS = 10.0  # for a request line and its headers, from the connection's or the first byte on
 KEEP_ALIVE_SECONDS = 120  # longer than the API server keeps an idle connection (90 s), so that we never close it on it
 MAX_CONNECTIONS = 1000
+CROWDED_SECONDS = 60.0  # between two lines that tell of more
 EVENTS_SECONDS = 5.0  # at the end, for Events that are still to be written
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """Ends connections whose request doesn't get through its headers: uvicorn waits for those without end."""
+    """Ends connections that are too many, and those whose request doesn't get through its headers.
 
+    uvicorn's own limit answers 503 to everybody while it lasts, also to API servers that were connected before the
+    crowd came; for headers it waits without end.
+    """
+
+    _crowded_at = -CROWDED_SECONDS
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._tell_of_the_crowd()
+            return self.transport.close()
         self._expect_headers()
 
     def on_message_begin(self) -> None:
@@ -58,6 +67,16 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._headers_are_here()
         super().connection_lost(exc)
+
+    def _tell_of_the_crowd(self) -> None:
+        now = self.loop.time()
+        if now - PatientProtocol._crowded_at >= CROWDED_SECONDS:
+            PatientProtocol._crowded_at = now
+            log.warning(
+                "new connections are closed: too many at once",
+                limit=MAX_CONNECTIONS,
+                latest=self.client[0] if self.client else "",
+            )
 
     def _expect_headers(self) -> None:
         self._headers_are_here()
@@ -97,7 +116,6 @@ def web_server(app: Any, settings: Settings, context: ssl.SSLContext | None = No
         access_log=False,
         server_header=False,
         date_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
         ssl_context_factory=None if context is None else lambda _config, _default: context,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import json
 import re
@@ -425,3 +426,52 @@ def test_a_body_that_never_ends_is_given_up_and_an_end_of_ours_is_one(monkeypatc
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
     assert metrics.registry.get_sample_value("podhooks_webhook_rejected_requests_total", {"status": "408"}) == 1
+
+
+def test_those_who_are_connected_go_on_when_too_many_come(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """Empty for a connection that was closed."""
+        writer.write(request)
+        with contextlib.suppress(ConnectionError):
+            return await asyncio.wait_for(reader.readline(), 20)
+        return b""
+
+    async def run() -> list[bytes]:
+        listener = server.listener("127.0.0.1", 0)
+        web = server.web_server(app, Settings())
+        serving = asyncio.create_task(web.serve([listener]))
+        port = listener.getsockname()[1]
+        clients = []
+        answers = []
+        for _ in range(4):  # the last two are too many
+            clients.append(await asyncio.open_connection("127.0.0.1", port))
+            answers.append(await answer(*clients[-1]))
+        reader, writer = clients[0]
+        await reader.readuntil(b"\r\n\r\n")
+        answers.append(await answer(reader, writer))
+        clients[1][1].close()
+        await clients[1][1].wait_closed()
+        late: bytes = b""
+        while not late:  # until the server has seen the end of that one
+            clients.append(await asyncio.open_connection("127.0.0.1", port))
+            late = await answer(*clients[-1])
+        answers.append(late)
+        for _, each in clients:
+            each.close()
+        web.should_exit = True
+        await serving
+        return answers
+
+    ok = b"HTTP/1.1 200 OK\r\n"
+    assert asyncio.run(run()) == [ok, ok, b"", b"", ok, ok]
+    told = "podhooks: warning: new connections are closed: too many at once limit=2 latest=127.0.0.1\n"
+    assert capfd.readouterr().err == told
