@@ -16,6 +16,7 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from podhooks import log
 from podhooks.errors import InputError
@@ -39,21 +40,28 @@ CROWDED_SECONDS = 60.0  # between two lines that tell of more
 EVENTS_SECONDS = 5.0  # at the end, for Events that are still to be written
 
 
+class State(ServerState):
+    """What the connections of one server share."""
+
+    crowded_at = -CROWDED_SECONDS
+
+
 class PatientProtocol(HttpToolsProtocol):
     """Ends connections that are too many, and those whose request doesn't get through its headers.
 
     uvicorn's own limit answers 503 to everybody while it lasts, also to API servers that were connected before the
-    crowd came; for headers it waits without end.
+    crowd came; for headers it waits without end. Both end by abort(): close() waits for half a minute for the farewell
+    of a client that doesn't listen, which keeps its place meanwhile.
     """
 
-    _crowded_at = -CROWDED_SECONDS
+    server_state: State
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
         if len(self.connections) > MAX_CONNECTIONS:
             self._tell_of_the_crowd()
-            return self.transport.close()
+            return self.transport.abort()
         self._expect_headers()
 
     def on_message_begin(self) -> None:
@@ -70,17 +78,14 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _tell_of_the_crowd(self) -> None:
         now = self.loop.time()
-        if now - PatientProtocol._crowded_at >= CROWDED_SECONDS:
-            PatientProtocol._crowded_at = now
-            log.warning(
-                "new connections are closed: too many at once",
-                limit=MAX_CONNECTIONS,
-                latest=self.client[0] if self.client else "",
-            )
+        if now - self.server_state.crowded_at >= CROWDED_SECONDS:
+            self.server_state.crowded_at = now
+            limit, (client, _) = MAX_CONNECTIONS, self.client or ("", 0)
+            log.warning("new connections are closed: too many at once", limit=limit, latest=client)
 
     def _expect_headers(self) -> None:
         self._headers_are_here()
-        self._late = self.loop.call_later(HEADERS_SECONDS, self.transport.close)
+        self._late = self.loop.call_later(HEADERS_SECONDS, self.transport.abort)
 
     def _headers_are_here(self) -> None:
         if self._late is not None:
@@ -90,6 +95,10 @@ class PatientProtocol(HttpToolsProtocol):
 
 class Server(uvicorn.Server):
     """Signals are the operator's, not each server's."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state = State()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

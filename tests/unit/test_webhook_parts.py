@@ -1,10 +1,9 @@
-"""The operator's smaller parts: what is rendered, settings, readiness, the Secret, the Lease, and slow clients."""
+"""The operator's smaller parts: what is rendered, settings, readiness, the Secret and the Lease."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import gc
 import json
 import re
@@ -15,7 +14,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from podhooks_operator import app, server
+from podhooks_operator import app
 from podhooks_operator.certificates import x509
 from podhooks_operator.certificates.files import Files
 from podhooks_operator.certificates.rotation import (
@@ -367,38 +366,6 @@ def test_an_api_server_that_hangs_at_the_end_leaves_no_traceback() -> None:
     assert unheard == []
 
 
-def test_clients_that_never_finish_their_headers_are_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEADERS_SECONDS", 0.5)
-
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        await asyncio.sleep(1.0)  # an answer may take longer than headers
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-
-    async def sent(port: int, text: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(text)
-        try:
-            return await asyncio.wait_for(reader.read(), 20)
-        finally:
-            writer.close()
-
-    async def run() -> list[bytes]:
-        listener = server.listener("127.0.0.1", 0)
-        web = server.web_server(app, Settings())
-        serving = asyncio.create_task(web.serve([listener]))
-        port = listener.getsockname()[1]
-        whole = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        answers = await asyncio.gather(sent(port, b""), sent(port, b"POST /mutate HTTP/1.1\r\nHo"), sent(port, whole))
-        web.should_exit = True
-        await serving
-        return list(answers)
-
-    silent, slow, quick = asyncio.run(run())
-    assert (silent, slow) == (b"", b"")
-    assert quick.startswith(b"HTTP/1.1 200")
-
-
 def test_a_body_that_never_ends_is_given_up_and_an_end_of_ours_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics, sent = Metrics(), []
     webhook = app.WebhookApp(ReviewSettings(), metrics, lambda _refusal: None)
@@ -426,52 +393,3 @@ def test_a_body_that_never_ends_is_given_up_and_an_end_of_ours_is_one(monkeypatc
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
     assert metrics.registry.get_sample_value("podhooks_webhook_rejected_requests_total", {"status": "408"}) == 1
-
-
-def test_those_who_are_connected_go_on_when_too_many_come(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
-    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        """Empty for a connection that was closed."""
-        writer.write(request)
-        with contextlib.suppress(ConnectionError):
-            return await asyncio.wait_for(reader.readline(), 20)
-        return b""
-
-    async def run() -> list[bytes]:
-        listener = server.listener("127.0.0.1", 0)
-        web = server.web_server(app, Settings())
-        serving = asyncio.create_task(web.serve([listener]))
-        port = listener.getsockname()[1]
-        clients = []
-        answers = []
-        for _ in range(4):  # the last two are too many
-            clients.append(await asyncio.open_connection("127.0.0.1", port))
-            answers.append(await answer(*clients[-1]))
-        reader, writer = clients[0]
-        await reader.readuntil(b"\r\n\r\n")
-        answers.append(await answer(reader, writer))
-        clients[1][1].close()
-        await clients[1][1].wait_closed()
-        late: bytes = b""
-        while not late:  # until the server has seen the end of that one
-            clients.append(await asyncio.open_connection("127.0.0.1", port))
-            late = await answer(*clients[-1])
-        answers.append(late)
-        for _, each in clients:
-            each.close()
-        web.should_exit = True
-        await serving
-        return answers
-
-    ok = b"HTTP/1.1 200 OK\r\n"
-    assert asyncio.run(run()) == [ok, ok, b"", b"", ok, ok]
-    told = "podhooks: warning: new connections are closed: too many at once limit=2 latest=127.0.0.1\n"
-    assert capfd.readouterr().err == told
