@@ -666,6 +666,11 @@ def test_the_service_monitor_and_the_network_policy_use_ports_that_are_there() -
     assert set(allowed) == {"webhook", "health"}
 
 
+def test_without_an_interval_prometheus_takes_its_own() -> None:
+    monitor = of_kind(operator({"serviceMonitor": {"enabled": True, "interval": ""}}), "ServiceMonitor")
+    assert monitor["spec"]["endpoints"] == [{"port": "health", "path": "/metrics"}]
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
