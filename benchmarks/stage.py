@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from podhooks.install import install
+from podhooks.runtime.install import install
 
 CALLBACKS = """
 import os, sys, time

@@ -13,7 +13,7 @@ from benchmarks.floor import idle_interpreter
 from benchmarks.pod import DeliveredPod, tls_pod
 from benchmarks.result import Row
 from benchmarks.stage import Stage, cpu_milliseconds, settle
-from podhooks.kube import WATCH_SECONDS
+from podhooks.runtime.client import WATCH_SECONDS
 from tests.integration.sidecar_harness import until
 
 TEN_MINUTES_SECONDS = 600.0

@@ -16,14 +16,14 @@ from typing import Any
 import psutil
 import trustme
 import uvloop
-from podhooks_operator.alike import SIZE, TOKEN_VOLUME
-from podhooks_operator.app import JSON, WebhookApp, read_body, respond
+from podhooks_operator.certificates.tls import LiveContext
 from podhooks_operator.certificates.x509 import Pair
 from podhooks_operator.metrics import Metrics
-from podhooks_operator.review import ReviewSettings, judge
 from podhooks_operator.server import listener, web_server
 from podhooks_operator.settings import Settings
-from podhooks_operator.tls import LiveContext
+from podhooks_operator.webhook.alike import SIZE, TOKEN_VOLUME
+from podhooks_operator.webhook.app import JSON, WebhookApp, read_body, respond
+from podhooks_operator.webhook.review import ReviewSettings, judge
 
 from benchmarks.pod import recorded_pod
 from benchmarks.result import Row, interleaved

@@ -13,12 +13,14 @@ from typing import Any
 import schemas
 from operator_objects import operator_objects
 
-from podhooks import __version__, contract
+from podhooks import contract
+from podhooks.annotations.durations import format_duration
+from podhooks.annotations.plan import Guarantee, Mode, Plan, Policy
 from podhooks.inject import InjectSettings, containers
 from podhooks.inject.case import Case
 from podhooks.inject.settings import DEFAULT_RESOURCES, Delivery
-from podhooks.plan import Guarantee, Mode, Plan, Policy, format_duration
 from podhooks.render.pod_rbac import pod_rules
+from podhooks.version import __version__
 
 CHARTS = Path(__file__).parent
 CONTRACT_TEMPLATE = """\

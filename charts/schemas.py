@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from podhooks import contract
+from podhooks.annotations.options import WHEN_WORDS
+from podhooks.annotations.plan import Guarantee, Mode, Policy
 from podhooks.inject.settings import Delivery
-from podhooks.plan import Guarantee, Mode, Policy
-from podhooks.plan_options import WHEN_WORDS
 
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"

@@ -22,5 +22,5 @@ else
 fi
 rm -rf /opt/operator/bin
 compiled /opt/operator
-python3 -I /opt/operator/podhooks/install.py /opt/podhooks
+python3 -I /opt/operator/podhooks/runtime/install.py /opt/podhooks
 compiled /opt/podhooks

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
         RemoteEnvironment,
     )
     from podhooks.errors import PodhooksError
-    from podhooks.podstatus import exit_info
-
-__version__ = "0.1.0"
+    from podhooks.pod.status import exit_info
+    from podhooks.version import __version__
 
 __all__ = [
     "CallbackOutcome",
@@ -49,7 +48,8 @@ _HOMES = {
         "RemoteEnvironment",
     ),
     "podhooks.errors": ("PodhooksError",),
-    "podhooks.podstatus": ("exit_info",),
+    "podhooks.pod.status": ("exit_info",),
+    "podhooks.version": ("__version__",),
 }
 
 

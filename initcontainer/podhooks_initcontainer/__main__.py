@@ -6,8 +6,8 @@ import os
 import sys
 
 from podhooks import contract, log
-from podhooks.descriptors import open_standard_descriptors
 from podhooks.errors import PodhooksError
+from podhooks.runtime.descriptors import open_standard_descriptors
 from podhooks_initcontainer.program import OnStart
 from podhooks_initcontainer.stop import Stop
 
@@ -40,7 +40,7 @@ def answer(argument: str) -> int:
     if argument in ("-h", "--help"):
         print(USAGE)
     elif argument == "--version":
-        from podhooks import __version__
+        from podhooks.version import __version__
 
         print(f"podhooks-on-start {__version__}")
     else:

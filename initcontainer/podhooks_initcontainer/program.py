@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from podhooks import contract, log, podinfo, resolve
-from podhooks.children import Watch
+from podhooks import contract, log
+from podhooks.annotations.finding import Severity
+from podhooks.annotations.parser import parse
+from podhooks.annotations.plan import Mode, Policy
 from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, Result, Status
 from podhooks.errors import PlanError, PodhooksError
-from podhooks.plan import Mode, Policy, Severity, parse
-from podhooks.settings import Settings
+from podhooks.pod import info as podinfo
+from podhooks.runtime import resolve
+from podhooks.runtime.children import Watch
+from podhooks.runtime.settings import Settings
 from podhooks.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from podhooks.annotations.plan import Plan
     from podhooks.context import Json, PodInfo, RunContext
-    from podhooks.plan import Plan
-    from podhooks.record import Record
+    from podhooks.runtime.record import Record
     from podhooks_initcontainer.stop import Stop
 
 
@@ -69,8 +73,8 @@ class OnStart(Value):
         return resolve.Check(self.plan.on_exit, watch)
 
     def open_record(self, hook: Hook, beside: Record | None = None) -> Record:
-        from podhooks import runner  # noqa: F401  both are loaded while the check is under way
-        from podhooks.record import Record
+        from podhooks.runtime import runner  # noqa: F401  both are loaded while the check is under way
+        from podhooks.runtime.record import Record
 
         settings = self.settings
         return Record.open(hook, settings.shared_dir, settings.termination_log, pod_uid=self.pod.uid, beside=beside)
@@ -87,7 +91,7 @@ class OnStart(Value):
 
     def run_on_start(self, record: Record) -> bool:
         """Whether one with policy `fail` failed."""
-        from podhooks.runner import run_hook
+        from podhooks.runtime.runner import run_hook
 
         outcome = run_hook(
             self.plan.on_start,
@@ -101,7 +105,7 @@ class OnStart(Value):
 
     def make_good(self, end: ExitInfo, broken: Mapping[str, str], beside: Record | None = None) -> None:
         """In classic mode nobody else will run on_exit: its container starts only after us, and only if we succeed."""
-        from podhooks.runner import run_hook
+        from podhooks.runtime.runner import run_hook
 
         if self.settings.mode is Mode.NATIVE or not self.plan.on_exit:
             return
@@ -172,7 +176,7 @@ def first_failure(record: Record) -> str:
 
 def leave_message(path: str, text: str) -> None:
     """`text` as the termination message."""
-    from podhooks.record import write_in_place
+    from podhooks.runtime.record import write_in_place
 
     try:
         write_in_place(path, text.encode("utf-8", "replace")[: contract.TERMINATION_MESSAGE_BYTES])
@@ -182,7 +186,7 @@ def leave_message(path: str, text: str) -> None:
 
 def fetch_pod(environ: Mapping[str, str], name: str) -> Mapping[str, Json]:
     """Called in a callback's process, and only if it asks. Without access the pod is unknown, that's no failure."""
-    from podhooks.kube import Access, Client
+    from podhooks.runtime.client import Access, Client
 
     try:
         return Client(Access.in_cluster(environ)).get_pod(name)

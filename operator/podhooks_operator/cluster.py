@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from podhooks import __version__
 from podhooks.errors import ApiError, Forbidden, NotFound, Unauthorized, Unreachable
-from podhooks.kube import Access
+from podhooks.runtime.client import Access
+from podhooks.version import __version__
 
 Json: TypeAlias = Any
 TIMEOUT_SECONDS = 10.0

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 from podhooks.errors import NotFound
-from podhooks.podobject import mapping, text
+from podhooks.pod.object import mapping, text
 from podhooks.value import Value
 from podhooks_operator.cluster import LEASES, Cluster, Conflict
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterable
 
-from podhooks_operator.review import Review
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "podhooks_webhook_"
@@ -36,14 +36,15 @@ class Metrics:
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(PREFIX + name, text, registry=self.registry)
 
-    def observe(self, review: Review, seconds: float) -> None:
-        self.reviews.labels(review.outcome).inc()
+    def observe(self, outcome: str, seconds: float, reasons: Iterable[str] = (), *, denied: bool = False) -> None:
+        """One review. `reasons` are the codes of a refusal."""
+        self.reviews.labels(outcome).inc()
         self.latency.observe(seconds)
-        if review.outcome in ("injected", "updated"):
+        if outcome in ("injected", "updated"):
             self.injections.inc()
-        if review.outcome == "refused":
-            for code in review.reasons:
-                self.refusals.labels(code, str(review.denied).lower()).inc()
+        if outcome == "refused":
+            for code in reasons:
+                self.refusals.labels(code, str(denied).lower()).inc()
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -20,18 +20,18 @@ from uvicorn.server import ServerState
 
 from podhooks import log
 from podhooks.errors import InputError
-from podhooks.kube import Access
-from podhooks_operator.app import HealthApp, WebhookApp
+from podhooks.runtime.client import Access
 from podhooks_operator.certificates.files import Files
+from podhooks_operator.certificates.keeper import Keeper
 from podhooks_operator.certificates.selfmade import SelfMade
 from podhooks_operator.certificates.source import Source
+from podhooks_operator.certificates.tls import LiveContext
 from podhooks_operator.cluster import Cluster
-from podhooks_operator.events import Recorder
-from podhooks_operator.keeper import Keeper
 from podhooks_operator.lease import Leadership
 from podhooks_operator.metrics import Metrics
 from podhooks_operator.settings import CertificateSource, Settings
-from podhooks_operator.tls import LiveContext
+from podhooks_operator.webhook.app import HealthApp, WebhookApp
+from podhooks_operator.webhook.events import Recorder
 
 HEADERS_SECONDS = 10.0  # for a request line and its headers, from the connection's or the first byte on
 KEEP_ALIVE_SECONDS = 120  # longer than the API server keeps an idle connection (90 s), so that we never close it on it

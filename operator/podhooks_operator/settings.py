@@ -9,20 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 
-from podhooks import __version__, contract
-from podhooks import plan as plans
+from podhooks import contract
+from podhooks.annotations.finding import Severity, did_you_mean
+from podhooks.annotations.parser import parse
 from podhooks.cli.arguments import image
 from podhooks.cli.main import Parser
 from podhooks.context import EMPTY
 from podhooks.errors import InputError
-from podhooks.findings import did_you_mean
 from podhooks.inject import Delivery, InjectSettings, parse_kubernetes_version
-from podhooks.plan import Severity
 from podhooks.render.rbac import OperatorNames
 from podhooks.render.webhook import WebhookOptions
 from podhooks.value import Value
+from podhooks.version import __version__
 from podhooks_operator.certificates.rotation import Rhythm
-from podhooks_operator.review import ReviewSettings
+from podhooks_operator.webhook.review import ReviewSettings
 
 # Not PODHOOKS_OPERATOR_: beside a Service `podhooks-operator`, Kubernetes itself sets PODHOOKS_OPERATOR_PORT in pods.
 VARIABLE_PREFIX = "PODHOOKS_OPTION_"
@@ -276,7 +276,7 @@ def _checked(settings: Settings) -> Settings:
         raise InputError("--certificate-lifetime must be at most half of --authority-lifetime")
     if settings.check_interval > settings.publish_delay:
         raise InputError("--check-interval must be at most --publish-delay")
-    wrong = next((each for each in plans.parse(settings.annotation)[1] if each.severity is Severity.ERROR), None)
+    wrong = next((each for each in parse(settings.annotation)[1] if each.severity is Severity.ERROR), None)
     if wrong:
         raise InputError(f"--annotation {wrong.where}: {wrong.message}")
     _ = settings.review  # InputError for a version that isn't one

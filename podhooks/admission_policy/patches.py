@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from podhooks import __version__, contract
+from podhooks import contract
 from podhooks.admission_policy.cel import Cel, add, bracketed, indented, literal, optional, quoted, text_map
 from podhooks.admission_policy.inherited import CONTAINER, inherited, mounts, security
 from podhooks.admission_policy.predicates import is_main, is_shared_env, is_shared_mount
 from podhooks.admission_policy.settings import PolicySettings
+from podhooks.annotations.plan import Mode, Plan
 from podhooks.inject import containers
 from podhooks.inject.case import Case
 from podhooks.inject.settings import Delivery
 from podhooks.inject.shapes import Json
-from podhooks.plan import Mode, Plan
+from podhooks.version import __version__
 
 VOLUME = "Object.spec.volumes"
 NATIVE = f"variables.mode == {quoted(Mode.NATIVE.value)}"

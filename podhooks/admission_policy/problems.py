@@ -13,9 +13,9 @@ from podhooks.admission_policy import quantities
 from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quoted
 from podhooks.admission_policy.predicates import is_shared_env, is_shared_mount
 from podhooks.admission_policy.reserve import is_duration
+from podhooks.annotations.plan import Mode
 from podhooks.inject import containers
 from podhooks.inject.checks import MIRROR_ANNOTATION, OUR_ROOT
-from podhooks.plan import Mode
 
 SHAPING = (
     contract.ON_START,

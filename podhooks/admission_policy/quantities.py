@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from podhooks import contract
 from podhooks.admission_policy.cel import Cel, literal, pattern, quoted
 from podhooks.inject.shapes import Json
-from podhooks.podobject import mapping
+from podhooks.pod.object import mapping
 
 _AMOUNT = r'("[0-9A-Za-z.+-]+"|[0-9]+(\.[0-9]+)?)'
 _PAIR = rf'"[A-Za-z0-9._/-]+"\s*:\s*{_AMOUNT}'

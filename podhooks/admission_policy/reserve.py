@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from podhooks import contract
 from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quoted
-from podhooks.plan_text import YAML_BEGINS
+from podhooks.annotations.text import YAML_BEGINS
 
 _NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 DURATION = f"^({_NUMBER}h)?({_NUMBER}m)?({_NUMBER}s)?({_NUMBER}ms)?$"
@@ -52,7 +52,7 @@ def is_duration(text: str) -> Cel:
 
 
 def _structured(line: str) -> str:
-    """As `podhooks.plan_text.read_entries` tells names from YAML, by the first line."""
+    """As `podhooks.annotations.text.read_entries` tells names from YAML, by the first line."""
     begins = f"{listed(YAML_BEGINS)}.exists(b, {line}.startsWith(b))"
     yaml = f"{begins} || {line} == '-' || {line}.contains(': ') || {line}.endsWith(':')"
     return f"size(variables.exitLines) > 0 && ({yaml})\n&& !({line}.startsWith('/') || {line}.startsWith('lambda'))"

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from podhooks import kube, log
+from podhooks import log
 from podhooks.callbacks.budget import Budget, backoff_seconds
 from podhooks.errors import ApiError, Unreachable
-from podhooks.kube import Access
+from podhooks.runtime import client as kube
+from podhooks.runtime.client import Access
 
 if TYPE_CHECKING:
     from podhooks.context import Json

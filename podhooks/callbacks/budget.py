@@ -10,8 +10,8 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TypeVar
 
+from podhooks.annotations.durations import parse_duration
 from podhooks.context import RunContext
-from podhooks.durations import parse_duration
 from podhooks.errors import InputError, PlanError
 
 T = TypeVar("T")

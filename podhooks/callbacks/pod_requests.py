@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from podhooks.quantities import quantity
+from podhooks.annotations.quantities import quantity
 
 if TYPE_CHECKING:
     from podhooks.context import Json

@@ -18,7 +18,7 @@ from podhooks.callbacks.prefect_api import PrefectApi, PrefectError, PrefectSett
 from podhooks.callbacks.prefect_state import Action, Decision, cause, decide
 from podhooks.callbacks.secrecy import variable
 from podhooks.errors import InputError
-from podhooks.main_environment import literal_environment
+from podhooks.pod.environment import literal_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,8 +188,8 @@ def _target(url: str, url_env: str, call: str) -> str:
 
 
 def _call(name: str, arguments: dict[str, Json], context: RunContext) -> None:
-    from podhooks import resolve
-    from podhooks.child import wait_for
+    from podhooks.runtime import resolve
+    from podhooks.runtime.child import wait_for
 
     function = resolve.load(name)
     positional, named = resolve.bind(function, arguments, context)

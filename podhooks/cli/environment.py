@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+from podhooks.annotations.finding import shown
 from podhooks.cli import timeline
 from podhooks.cli.timeline import Line, block
 from podhooks.context import Hook
@@ -13,9 +14,8 @@ from podhooks.environments import Environment, KubernetesJobEnvironment, LocalEn
 from podhooks.environments.hooks import Planned
 from podhooks.environments.travel import Luggage, name_of
 from podhooks.errors import CallbackNotFound, InputError
-from podhooks.findings import shown
 from podhooks.inject import inject_object
-from podhooks.resolve import did_you_mean, import_file, import_module, is_file, public_names, split_name
+from podhooks.runtime.resolve import did_you_mean, import_file, import_module, is_file, public_names, split_name
 
 
 def load(name: str) -> Environment:

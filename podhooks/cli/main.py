@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn, Protocol, cast
 
-from podhooks import __version__, contract
+from podhooks import contract
+from podhooks.annotations.finding import closest
 from podhooks.errors import InputError, PodhooksError
-from podhooks.findings import closest
 from podhooks.value import Value
+from podhooks.version import __version__
 
 
 class Command(Value):

@@ -17,10 +17,10 @@ import sys
 from pathlib import Path
 
 from podhooks import contract
+from podhooks.annotations.plan import Mode
 from podhooks.cli.arguments import add_runtime_arguments, runtime_settings_from
 from podhooks.errors import InputError, ManifestError
 from podhooks.inject.shapes import Json
-from podhooks.plan import Mode
 from podhooks.render.prefect_pool import PoolOptions, as_text, base_job_template, default_template
 
 DEFAULTS = PoolOptions()

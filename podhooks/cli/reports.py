@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from podhooks import contract
+from podhooks.annotations.durations import format_duration
+from podhooks.annotations.finding import Finding
 from podhooks.cli.stream import Document, Stream
-from podhooks.durations import format_duration
 from podhooks.inject import REASONS, InjectSettings, ObjectReport, Outcome, Report, inject_object
 from podhooks.inject.report import NOT_ANNOTATED
 from podhooks.inject.shapes import Path, Pod
-from podhooks.plan import Finding
 from podhooks.value import Value
 
 _FIELD = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")

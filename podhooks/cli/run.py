@@ -23,16 +23,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from podhooks import contract
+from podhooks.annotations.durations import parse_duration
 from podhooks.cli.arguments import DEFAULTS, add_image_argument
 from podhooks.cli.files import STDIN, read_streams
 from podhooks.cli.reports import finding_lines, judge
 from podhooks.cli.stream import Stream
-from podhooks.durations import parse_duration
+from podhooks.cluster.backend import Backend
+from podhooks.cluster.request import Request, label_of, request, with_variables
 from podhooks.errors import InputError
 from podhooks.inject import Delivery, InjectSettings, inject_object
 from podhooks.run import display as displays
-from podhooks.run.backend import Backend
-from podhooks.run.request import Request, label_of, request, with_variables
 from podhooks.run.session import Options, is_injected, start_clock, try_out
 from podhooks.run.session import run as run_session
 from podhooks.value import Value
@@ -120,10 +120,10 @@ def on_cluster(args: argparse.Namespace) -> bool:
 
 def connect(args: argparse.Namespace, settings: InjectSettings, directory: Path) -> Backend:
     if on_cluster(args):
-        from podhooks.run.cluster import RealCluster
+        from podhooks.cluster.real import RealCluster
 
         return RealCluster(args.kubeconfig, args.context)
-    from podhooks.run.stand_in import StandIn
+    from podhooks.cluster.stand_in import StandIn
 
     return StandIn(directory, settings, keep=args.keep)
 

@@ -13,17 +13,17 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
+from podhooks.annotations.finding import closest
+from podhooks.cluster.backend import Selection
+from podhooks.cluster.real import RealCluster
+from podhooks.cluster.request import Object
 from podhooks.errors import ApiError, InputError
-from podhooks.findings import closest
-from podhooks.podobject import mapping
+from podhooks.pod.object import mapping
+from podhooks.report.news import name_of
+from podhooks.report.summary import summarize
 from podhooks.run import display as displays
-from podhooks.run.backend import Selection
-from podhooks.run.cluster import RealCluster
 from podhooks.run.layout import summary_lines
-from podhooks.run.news import name_of
-from podhooks.run.request import Object
 from podhooks.run.session import is_injected, start_clock
-from podhooks.run.summary import summarize
 
 EXIT_NONE = 1
 JOB_LABEL = "job-name"  # set by the Job controller, and what one types; the longer name says the same

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from podhooks import contract
+from podhooks.annotations.durations import format_duration
+from podhooks.annotations.plan import Callback, Mode, Plan, Policy
 from podhooks.context import Result
-from podhooks.durations import format_duration
 from podhooks.inject import ObjectReport
 from podhooks.inject.manifests import look_up
 from podhooks.inject.shapes import Json
-from podhooks.plan import Callback, Mode, Plan, Policy
-from podhooks.podobject import mapping, mappings
+from podhooks.pod.object import mapping, mappings
 from podhooks.value import Value
 
 HEAD, STEP, MUTED = "bold", "cyan", "dim"

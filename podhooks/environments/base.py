@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from podhooks import contract
+from podhooks.annotations.finding import shown
 from podhooks.context import EMPTY, Hook
 from podhooks.environments import hooks
 from podhooks.environments.handle import Handle
 from podhooks.environments.hooks import Callbacks, Entry, Planned
 from podhooks.errors import InputError
-from podhooks.findings import shown
 
 LABEL_PART = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 LABEL = re.compile(rf"([a-z0-9.-]{{1,253}}/)?{LABEL_PART}(=({LABEL_PART})?)?")

@@ -8,11 +8,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from podhooks.cluster.backend import Backend
+from podhooks.cluster.real import RealCluster
+from podhooks.cluster.stand_in import StandIn
 from podhooks.errors import ApiError, InputError
 from podhooks.inject import Delivery, InjectSettings
-from podhooks.run.backend import Backend
-from podhooks.run.cluster import RealCluster
-from podhooks.run.stand_in import StandIn
 
 LOCAL = "local"
 ADVICE = "set KUBECONFIG, run in a pod, or give cluster='local' for the stand-in on this machine"

@@ -12,7 +12,7 @@ from typing import Any
 
 from podhooks.environments.manifest import read_mapping
 from podhooks.errors import InputError, ManifestError
-from podhooks.podobject import mapping
+from podhooks.pod.object import mapping
 from podhooks.value import Value
 
 API_VERSION = "kubernetes.dask.org/v1"

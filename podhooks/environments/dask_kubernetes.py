@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from podhooks import contract
+from podhooks.cluster.backend import Backend
 from podhooks.context import EMPTY
 from podhooks.environments import clusters, dask_cluster, flows, manifest
 from podhooks.environments.dask_cluster import ClusterSpec
@@ -16,7 +17,6 @@ from podhooks.environments.kubernetes_job import KubernetesJobEnvironment, Trip,
 from podhooks.environments.manifest import Object
 from podhooks.errors import ApiError, InputError
 from podhooks.inject import InjectSettings
-from podhooks.run.backend import Backend
 from podhooks.value import Value
 
 DELETE_CLUSTER = "podhooks.callbacks.dask:delete_cluster"

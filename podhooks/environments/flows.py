@@ -13,12 +13,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from podhooks import log
+from podhooks.annotations.finding import shown
+from podhooks.annotations.plan import Plan
 from podhooks.context import ExitInfo, Result
 from podhooks.errors import InputError
-from podhooks.findings import shown
 from podhooks.inject.dask import without_executor
-from podhooks.plan import Plan
-from podhooks.resolve import one_line
+from podhooks.runtime.resolve import one_line
 from podhooks.value import Value
 
 MAIN = "main"  # what main is called where there is no container

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from podhooks.context import ExitInfo
 from podhooks.errors import PodhooksError
-from podhooks.run.summary import CallbackLine
-from podhooks.run.verdict import sentence
+from podhooks.report.summary import CallbackLine
+from podhooks.report.verdict import sentence
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from podhooks import contract
+from podhooks.annotations.finding import Severity, shown
+from podhooks.annotations.parser import parse
+from podhooks.annotations.plan import Plan
 from podhooks.context import Hook
 from podhooks.errors import CallbackNotFound, InputError
-from podhooks.findings import shown
-from podhooks.plan import Plan, Severity, parse
-from podhooks.resolve import bind
+from podhooks.runtime.resolve import bind
 from podhooks.value import Value
 
 Callback: TypeAlias = Callable[..., object] | str | Mapping[str, Any]

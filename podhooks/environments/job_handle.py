@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from podhooks import contract
+from podhooks.cluster.backend import Backend
+from podhooks.cluster.request import Object
 from podhooks.context import ExitInfo
 from podhooks.environments.handle import Handle
 from podhooks.environments.progress import Progress
 from podhooks.errors import ApiError, PodhooksError
-from podhooks.podobject import mapping, whole
-from podhooks.run.backend import Backend
-from podhooks.run.news import all_containers
-from podhooks.run.request import Object
-from podhooks.run.summary import CallbackLine
+from podhooks.pod.object import mapping, whole
+from podhooks.report.news import all_containers
+from podhooks.report.summary import CallbackLine
 
 MARGIN_SECONDS = 30.0  # over the grace period, before a deletion is no longer waited for
 

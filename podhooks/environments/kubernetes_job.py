@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from podhooks import contract, log
+from podhooks.cluster.backend import Backend, Selection
+from podhooks.cluster.request import Request, label_of
+from podhooks.cluster.stand_in import StandIn
 from podhooks.context import EMPTY
 from podhooks.environments import clusters, flows, manifest, travel
 from podhooks.environments.base import Environment, label_mapping
@@ -17,9 +20,6 @@ from podhooks.environments.manifest import Call, Object, Wanted
 from podhooks.environments.travel import Luggage, Piece
 from podhooks.errors import ApiError, InputError
 from podhooks.inject import InjectSettings, inject_object
-from podhooks.run.backend import Backend, Selection
-from podhooks.run.request import Request, label_of
-from podhooks.run.stand_in import StandIn
 from podhooks.value import Value
 
 ENV_FLOW_RUN_ID = contract.PREFECT_FLOW_RUN_ID_VARIABLES[0]

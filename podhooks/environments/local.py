@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from podhooks import contract
+from podhooks.annotations.plan import Callback
 from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, PodInfo, Result
 from podhooks.environments import flows, memory, travel
 from podhooks.environments.base import Environment, label_mapping
@@ -21,8 +22,7 @@ from podhooks.environments.handle import Finished
 from podhooks.environments.hooks import Callbacks, Planned
 from podhooks.environments.main_child import leave_last_words
 from podhooks.environments.watcher import Job, Report, Watcher
-from podhooks.plan import Callback
-from podhooks.run.summary import CallbackLine
+from podhooks.report.summary import CallbackLine
 from podhooks.value import Value
 
 

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from podhooks import contract, processes
-from podhooks.child import leave
+from podhooks import contract
+from podhooks.runtime import processes
+from podhooks.runtime.child import leave
 
 GRACE_SECONDS = float(contract.DEFAULT_GRACE_SECONDS)  # what main has to end in when it is told to
 TICK_SECONDS = 0.05

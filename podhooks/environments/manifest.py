@@ -17,7 +17,7 @@ from podhooks import contract
 from podhooks.context import EMPTY
 from podhooks.environments.travel import Piece
 from podhooks.errors import InputError, ManifestError
-from podhooks.podobject import mapping, text
+from podhooks.pod.object import mapping, text
 from podhooks.value import Value
 
 NAME_LENGTH = 63  # of a Job: its pods have a label with it

@@ -11,7 +11,7 @@ _FUNCTIONS: dict[str, Callable[..., object]] = {}
 
 
 def keep(function: Callable[..., object]) -> str:
-    """A name that `podhooks.resolve` finds `function` by, here and in what is forked from here."""
+    """A name that `podhooks.runtime.resolve` finds `function` by, here and in what is forked from here."""
     own = getattr(function, "__name__", "")
     base = name = own if own.isidentifier() and not own.startswith("_") else "function"
     number = 1

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from podhooks.cluster.backend import Backend, Event, Selection, follow
+from podhooks.cluster.request import Object
 from podhooks.context import ExitInfo, Result
-from podhooks.podobject import mapping, mappings, text, whole
-from podhooks.run.backend import Backend, Event, Selection, follow
-from podhooks.run.news import is_over, job_failure, job_is_finished
-from podhooks.run.request import Object
-from podhooks.run.summary import PodSummary, summarize
+from podhooks.pod.object import mapping, mappings, text, whole
+from podhooks.report.news import is_over, job_failure, job_is_finished
+from podhooks.report.summary import PodSummary, summarize
 
 
 class Progress:

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from podhooks import contract, log
+from podhooks.annotations.parser import parse
+from podhooks.annotations.plan import Plan
 from podhooks.context import EMPTY, Hook, PodInfo
 from podhooks.environments import flows, hooks, travel
 from podhooks.environments.handle import Finished
 from podhooks.environments.hooks import Entry, Planned
 from podhooks.environments.local import LocalEnvironment, Site, kept, run, workspace
 from podhooks.errors import PodhooksError
-from podhooks.kube import Access, Client
-from podhooks.plan import Plan, parse
-from podhooks.podobject import mapping, text
-from podhooks.record import RecordData, parse_message
+from podhooks.pod.object import mapping, text
+from podhooks.runtime.client import Access, Client
+from podhooks.runtime.record import RecordData, parse_message
 from podhooks.value import Value
 
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from podhooks.callback_names import problem
+from podhooks.annotations.names import problem
 from podhooks.context import Hook
 from podhooks.environments import flows
 from podhooks.errors import InputError
-from podhooks.resolve import one_line
+from podhooks.runtime.resolve import one_line
 from podhooks.value import Value
 
 MOUNT = "/etc/podhooks"  # where the Secret is mounted

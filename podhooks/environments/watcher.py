@@ -19,17 +19,18 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from podhooks import contract, log, podinfo
-from podhooks.children import Watch
+from podhooks import contract, log
+from podhooks.annotations.plan import Plan, Policy
 from podhooks.context import CallbackOutcome, ExitInfo, Hook, PodInfo, Result, Status
 from podhooks.environments import inherited
 from podhooks.environments.flows import MAIN, now
 from podhooks.environments.main_child import MainChild, last_words, log_tail
 from podhooks.errors import PodhooksError
-from podhooks.plan import Plan, Policy
-from podhooks.record import Record
-from podhooks.resolve import CHECK_TIMEOUT_SECONDS, problems
-from podhooks.runner import run_hook
+from podhooks.pod import info as podinfo
+from podhooks.runtime.children import Watch
+from podhooks.runtime.record import Record
+from podhooks.runtime.resolve import CHECK_TIMEOUT_SECONDS, problems
+from podhooks.runtime.runner import run_hook
 from podhooks.value import Value
 
 

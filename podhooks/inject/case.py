@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from functools import cached_property
 
-from podhooks import contract, podobject
+from podhooks import contract
+from podhooks.annotations.plan import Plan
 from podhooks.context import EMPTY
 from podhooks.inject.quantities import completed
 from podhooks.inject.settings import InjectSettings
 from podhooks.inject.shapes import Json
-from podhooks.plan import Plan
-from podhooks.podobject import mapping
+from podhooks.pod.object import main_container, main_containers, mapping, mappings
 from podhooks.value import Value
 
 
@@ -33,11 +33,11 @@ class Case(Value):
 
     @cached_property
     def containers(self) -> list[Mapping[str, Json]]:
-        return list(podobject.mappings(self.spec.get("containers")))
+        return list(mappings(self.spec.get("containers")))
 
     @cached_property
     def init_containers(self) -> list[Mapping[str, Json]]:
-        return list(podobject.mappings(self.spec.get("initContainers")))
+        return list(mappings(self.spec.get("initContainers")))
 
     @property
     def main(self) -> Mapping[str, Json]:
@@ -47,12 +47,12 @@ class Case(Value):
 
     @cached_property
     def mains(self) -> list[Mapping[str, Json]]:
-        return [each.spec for each in podobject.main_containers(self.pod)]
+        return [each.spec for each in main_containers(self.pod)]
 
     @cached_property
     def main_label(self) -> str:
         """What our programs are told: a name, or `*`."""
-        return podobject.main_container(self.pod) or ""
+        return main_container(self.pod) or ""
 
     @property
     def grace_seconds(self) -> int:

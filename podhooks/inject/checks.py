@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from podhooks import contract, podobject
-from podhooks.durations import format_duration
-from podhooks.findings import did_you_mean
+from podhooks import contract
+from podhooks.annotations.durations import format_duration
+from podhooks.annotations.finding import Finding, Severity, did_you_mean
+from podhooks.annotations.plan import Guarantee, Mode
 from podhooks.inject import containers, dask, pod_resources
 from podhooks.inject.case import Case
 from podhooks.inject.quantities import is_quantity
 from podhooks.inject.settings import Delivery
 from podhooks.inject.shapes import Json
-from podhooks.plan import Finding, Guarantee, Mode, Severity
-from podhooks.podobject import mapping, mappings, text
+from podhooks.pod.object import mapping, mappings, sequence, text, whole
 
 CODES: Mapping[str, Severity] = {
     "malformed-pod": Severity.ERROR,
@@ -247,14 +247,14 @@ def _list_of_mappings(value: Json, where: str) -> Iterator[Finding]:
 
 def _list_of_named(value: Json, where: str) -> Iterator[Finding]:
     yield from _list_of_mappings(value, where)
-    for index, each in enumerate(podobject.sequence(value)):
+    for index, each in enumerate(sequence(value)):
         if isinstance(each, Mapping) and not (isinstance(each.get("name"), str) and each["name"]):
             yield finding("malformed-pod", f"{where}[{index}].name", f"must be a name, not {_shape(each.get('name'))}")
 
 
 def _seconds(spec: Mapping[str, Json], field: str) -> Iterator[Finding]:
     value = spec.get(field)
-    if value is not None and (podobject.whole(value) is None or value < 0):
+    if value is not None and (whole(value) is None or value < 0):
         yield finding("malformed-pod", f"spec.{field}", f"must be a number of seconds, not {_shape(value)}")
 
 

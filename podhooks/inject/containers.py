@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from podhooks import contract
+from podhooks.annotations.plan import Mode
 from podhooks.inject.case import Case
 from podhooks.inject.settings import Delivery
 from podhooks.inject.shapes import Json
-from podhooks.plan import Mode
-from podhooks.podobject import mapping, mappings
+from podhooks.pod.object import mapping, mappings
 
 SHARED_MOUNT = {"name": contract.SHARED_VOLUME, "mountPath": contract.SHARED_DIR}
 SHARED_ENV = {"name": contract.ENV_SHARED_DIR, "value": contract.SHARED_DIR}
@@ -72,7 +72,7 @@ def hook_container(case: Case, name: str) -> dict[str, Json]:
 
 def runtime_container(case: Case) -> dict[str, Json]:
     """Copies the runtime from our image, with delivery `copy`. Named by its file, so that no import path matters."""
-    source = f"{contract.IMAGE_RUNTIME_DIR}/podhooks/install.py"
+    source = f"{contract.IMAGE_RUNTIME_DIR}/podhooks/runtime/install.py"
     return {
         "name": contract.RUNTIME_CONTAINER,
         "image": case.settings.image,

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from podhooks import __version__, contract
-from podhooks import plan as plans
+from podhooks import contract
+from podhooks.annotations.finding import Finding
+from podhooks.annotations.parser import parse
+from podhooks.annotations.plan import Mode, Plan, summary_hash
 from podhooks.errors import ManifestError
 from podhooks.inject import containers
 from podhooks.inject.case import Case
@@ -28,8 +30,8 @@ from podhooks.inject.report import (
 from podhooks.inject.settings import Delivery, InjectSettings
 from podhooks.inject.shapes import Json, Pod
 from podhooks.inject.status import Status
-from podhooks.plan import Finding, Mode, Plan
-from podhooks.podobject import mapping, mappings
+from podhooks.pod.object import mapping, mappings
+from podhooks.version import __version__
 
 DEFAULTS = InjectSettings()
 REMEMBERED_CHARACTERS = 4096
@@ -90,14 +92,14 @@ def _parsed(annotations: Mapping[str, Json]) -> tuple[Plan, tuple[Finding, ...]]
     would fill up."""
     try:
         short = sum(map(len, annotations.values())) <= REMEMBERED_CHARACTERS
-        return _parse_once(tuple(annotations.items())) if short else plans.parse(annotations)
+        return _parse_once(tuple(annotations.items())) if short else parse(annotations)
     except TypeError:  # something in them isn't even text
-        return plans.parse(annotations)
+        return parse(annotations)
 
 
 @lru_cache(maxsize=32)
 def _parse_once(annotations: tuple[tuple[str, str], ...]) -> tuple[Plan, tuple[Finding, ...]]:
-    return plans.parse(dict(annotations))
+    return parse(dict(annotations))
 
 
 def _with_annotations(pod: Pod, annotations: Mapping[str, str]) -> Pod:
@@ -120,7 +122,7 @@ def _injected(given: Pod, case: Case, report: Report, defaults: Mapping[str, str
     grace = _raise_grace(edit, case)
     status = Status(
         __version__,
-        plans.summary_hash(case.annotations),
+        summary_hash(case.annotations),
         grace_raised=grace is not None,
         grace_seconds=grace[0] if grace else None,
         was=edit.was,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from podhooks import contract
+from podhooks.annotations.finding import Finding, Severity
+from podhooks.annotations.plan import Callback, Plan
 from podhooks.inject.case import Case
 from podhooks.inject.shapes import Json
-from podhooks.plan import Callback, Finding, Plan, Severity
-from podhooks.podobject import mapping, mappings
+from podhooks.pod.object import mapping, mappings
 
 CODE = "dask-without-cluster"
 CALLBACKS = "podhooks.callbacks.dask:"

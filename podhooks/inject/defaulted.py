@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from podhooks import contract
 from podhooks.inject.shapes import Json
-from podhooks.podobject import mapping
+from podhooks.pod.object import mapping
 
 FILLED_IN: tuple[tuple[str, Json], ...] = (
     ("terminationMessagePath", contract.TERMINATION_LOG),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from podhooks.inject import containers
 from podhooks.inject.shapes import Json, Pod
-from podhooks.podobject import mappings
+from podhooks.pod.object import mappings
 
 
 def plain(value: Json) -> Json:

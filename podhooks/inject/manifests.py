@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from podhooks import contract
+from podhooks.annotations.finding import Finding
+from podhooks.annotations.plan import Mode
 from podhooks.inject import core, dask
 from podhooks.inject.case import Case
 from podhooks.inject.checks import finding, short_deadline
@@ -12,8 +14,7 @@ from podhooks.inject.edit import plain
 from podhooks.inject.report import Outcome, Report, error_codes
 from podhooks.inject.settings import Delivery, InjectSettings
 from podhooks.inject.shapes import Json, Path, Pod
-from podhooks.plan import Finding, Mode
-from podhooks.podobject import mapping, sequence, text
+from podhooks.pod.object import mapping, sequence, text
 from podhooks.value import Value
 
 TEMPLATE: Path = ("spec", "template")

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from podhooks import contract
+from podhooks.annotations.finding import Finding, Severity
+from podhooks.annotations.plan import Mode
+from podhooks.annotations.quantities import quantity
 from podhooks.inject.case import Case
 from podhooks.inject.quantities import is_quantity
 from podhooks.inject.shapes import Json
-from podhooks.plan import Finding, Mode, Severity
-from podhooks.podobject import mapping
-from podhooks.quantities import quantity
+from podhooks.pod.object import mapping
 
 CODE = "pod-resources-too-small"
 NO_BOUND = Fraction(10) ** 30  # what can't be read is for the API server to refuse

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from podhooks.annotations.quantities import quantity
 from podhooks.inject.shapes import Json
-from podhooks.podobject import mapping
-from podhooks.quantities import quantity
+from podhooks.pod.object import mapping
 
 
 def completed(given: Mapping[str, Json], defaults: Mapping[str, Json]) -> dict[str, dict[str, Json]]:

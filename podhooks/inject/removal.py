@@ -9,7 +9,7 @@ from podhooks.inject import containers
 from podhooks.inject.edit import plain
 from podhooks.inject.shapes import Json, Pod
 from podhooks.inject.status import Status, read_status
-from podhooks.podobject import mapping, sequence
+from podhooks.pod.object import mapping, sequence
 
 Ours = Callable[[Json], bool]  # whether an entry of a list is one that we put in
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from podhooks.plan import Finding, Plan, Severity
+from podhooks.annotations.finding import Finding, Severity
+from podhooks.annotations.plan import Plan
 from podhooks.value import Value
 
 NOT_ANNOTATED = "not-annotated"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
 
-from podhooks import __version__
 from podhooks.context import EMPTY
 from podhooks.errors import InputError
 from podhooks.inject.shapes import Json
 from podhooks.value import Value
+from podhooks.version import __version__
 
 
 class Delivery(str, Enum):

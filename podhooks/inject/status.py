@@ -14,7 +14,7 @@ from podhooks import contract
 from podhooks.context import EMPTY
 from podhooks.errors import ManifestError
 from podhooks.inject.shapes import Json
-from podhooks.podobject import mapping
+from podhooks.pod.object import mapping
 from podhooks.value import Value
 
 

@@ -17,24 +17,16 @@ from collections import deque
 from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
 
 from podhooks.local.api import Api, Logs
 from podhooks.local.connection import SECRET_PATH, Connection
 from podhooks.local.faults import Action, Fault, Faults
+from podhooks.local.messages import Recorded
 from podhooks.local.store import Store
 
 __all__ = ["Action", "ApiServer", "Fault", "Recorded"]
 
 _REMEMBERED_REQUESTS = 10_000
-
-
-class Recorded(NamedTuple):
-    """One request that arrived, whatever became of it."""
-
-    method: str
-    path: str
-    query: str
 
 
 class ApiServer:

@@ -9,14 +9,12 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from podhooks.local.faults import Action, Fault
-from podhooks.local.messages import Reply, Request, reply_problem
+from podhooks.local.api import Api
+from podhooks.local.faults import Action, Fault, Faults
+from podhooks.local.messages import Recorded, Reply, Request, reply_problem
 from podhooks.local.problems import ApiError
-
-if TYPE_CHECKING:
-    from podhooks.local.apiserver import ApiServer
 
 BODY_LIMIT = 3 * 1024 * 1024
 _DRAIN_LIMIT = 32 * BODY_LIMIT
@@ -41,6 +39,17 @@ def _bearer(header: str) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
+class Served(Protocol):
+    """What a connection needs of the API server that it belongs to."""
+
+    api: Api
+    faults: Faults
+
+    def record(self, request: Recorded) -> None: ...
+
+    def is_token(self, token: str) -> bool: ...
+
+
 class Connection(BaseHTTPRequestHandler):
     """Handles the requests of one client, one after the other."""
 
@@ -48,8 +57,8 @@ class Connection(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     @property
-    def api_server(self) -> ApiServer:
-        api_server: ApiServer = self.server.api_server  # type: ignore[attr-defined]
+    def api_server(self) -> Served:
+        api_server: Served = self.server.api_server  # type: ignore[attr-defined]
         return api_server
 
     def handle(self) -> None:
@@ -71,8 +80,6 @@ class Connection(BaseHTTPRequestHandler):
         self._send(reply_problem(ApiError(status, reason, message or explain or "malformed request")))
 
     def _serve(self) -> None:
-        from podhooks.local.apiserver import Recorded
-
         secret, target = split_secret(self.path)
         try:
             path, query = Request.split(target)

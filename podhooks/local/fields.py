@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from podhooks.annotations.quantities import quantity
 from podhooks.local.resources import Json
-from podhooks.quantities import quantity
 
 Lookup = Callable[[str, str], "Json | None"]
 """(plural, name) to the object in the pod's namespace, or None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from podhooks.local.problems import ApiError, bad_request
@@ -18,6 +18,14 @@ _JSON_ONLY = (
     "the embedded API server reads JSON only, not {kind}; with kubectl, make a manifest of it first: "
     "kubectl create ... --dry-run=client -o yaml | kubectl apply -f -"
 )
+
+
+class Recorded(NamedTuple):
+    """One request that arrived, whatever became of it."""
+
+    method: str
+    path: str
+    query: str
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from podhooks.contract import IMAGE_RUNTIME_DIR
 from podhooks.inject.settings import InjectSettings
-from podhooks.install import PACKAGES, SCRIPT, SCRIPTS, source_of
+from podhooks.runtime.install import PACKAGES, SCRIPT, SCRIPTS, source_of
 
 
 def runtime_image(directory: Path) -> dict[str, Path]:

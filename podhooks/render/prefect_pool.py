@@ -15,13 +15,15 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from podhooks import contract, plan
+from podhooks import contract
+from podhooks.annotations.finding import Severity
+from podhooks.annotations.parser import parse
+from podhooks.annotations.plan import Mode, Plan
 from podhooks.errors import InputError, ManifestError
 from podhooks.inject import InjectSettings, inject_object, uninject_object
 from podhooks.inject.edit import plain
 from podhooks.inject.shapes import Json
-from podhooks.plan import Mode, Severity
-from podhooks.podobject import mapping, mappings, sequence
+from podhooks.pod.object import mapping, mappings, sequence
 from podhooks.render.prefect_variables import (
     ENV_FROM,
     GRACE_PERIOD,
@@ -147,10 +149,10 @@ def _annotate(manifest: dict[str, Json], annotations: Mapping[str, Json]) -> Non
     given.update(annotations)
 
 
-def _plan_of_defaults(variables: tuple[Variable, ...]) -> plan.Plan:
+def _plan_of_defaults(variables: tuple[Variable, ...]) -> Plan:
     """What the defaults mean. InputError for callbacks that can't be used: better now than in every pod."""
     texts = {each.annotation: str(each.schema["default"]) for each in variables if each.annotation}
-    result, findings = plan.parse(texts)
+    result, findings = parse(texts)
     wrong = [str(each) for each in findings if each.severity is Severity.ERROR]
     if wrong:
         raise InputError("; ".join(wrong))

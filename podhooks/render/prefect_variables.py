@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from podhooks import contract
-from podhooks.durations import format_duration
+from podhooks.annotations.durations import format_duration
+from podhooks.annotations.plan import Guarantee, Mode, Policy
 from podhooks.inject.quantities import completed
 from podhooks.inject.settings import DEFAULT_RESOURCES
 from podhooks.inject.shapes import Json
-from podhooks.plan import Guarantee, Mode, Policy
 from podhooks.value import Value
 
 GRACE_PERIOD = "termination_grace_period_seconds"

@@ -10,15 +10,13 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+from podhooks.annotations.durations import format_duration
+from podhooks.cluster.backend import Backend, Event, Selection, follow
+from podhooks.cluster.request import Object, label_of
 from podhooks.contract import ON_EXIT_CONTAINER
-from podhooks.durations import format_duration
 from podhooks.errors import ApiError
-from podhooks.podobject import is_deleting, mapping, mappings, phase, text, whole
-from podhooks.run.backend import Backend, Event, Selection, follow
-from podhooks.run.display import Display
-from podhooks.run.layout import Line, Prefix, entry_line, name_width, status_line
-from podhooks.run.logbook import LAG_SECONDS, LogBook, LogLine
-from podhooks.run.news import (
+from podhooks.pod.object import is_deleting, mapping, mappings, phase, text, whole
+from podhooks.report.news import (
     Entry,
     Tone,
     all_containers,
@@ -29,8 +27,10 @@ from podhooks.run.news import (
     pod_news,
     warning_news,
 )
-from podhooks.run.request import Object, label_of
-from podhooks.run.verdict import Stop
+from podhooks.report.verdict import Stop
+from podhooks.run.display import Display
+from podhooks.run.layout import Line, Prefix, entry_line, name_width, status_line
+from podhooks.run.logbook import LAG_SECONDS, LogBook, LogLine
 
 OBSTACLES = ("FailedMount", "FailedAttachVolume", "FailedCreate", "FailedCreatePodSandBox")  # what only events tell
 STOPS = {signal.SIGINT: Stop.INTERRUPT, signal.SIGTERM: Stop.TERMINATE, signal.SIGHUP: Stop.HANGUP}

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from podhooks.annotations.durations import format_duration
 from podhooks.context import CallbackOutcome, ExitInfo, Hook, Result, Status
-from podhooks.durations import format_duration
 from podhooks.inject.shapes import Json
 from podhooks.local.events import NODE_NAME
-from podhooks.run.news import Entry, Role, Tone, all_containers, name_of, role_of, state_word
-from podhooks.run.summary import CallbackLine, PodSummary
-from podhooks.run.verdict import Verdict
+from podhooks.report.news import Entry, Role, Tone, all_containers, name_of, role_of, state_word
+from podhooks.report.summary import CallbackLine, PodSummary
+from podhooks.report.verdict import Verdict
 from podhooks.value import Value
 
 Piece = tuple[str, str]  # text, style

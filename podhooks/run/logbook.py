@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from podhooks.cluster.backend import Backend
+from podhooks.cluster.request import Object
 from podhooks.errors import ApiError, Forbidden
-from podhooks.podobject import Container
-from podhooks.run.backend import Backend
-from podhooks.run.news import Entry, Tone, all_containers, name_of, role_of
-from podhooks.run.request import Object
+from podhooks.pod.object import Container
+from podhooks.report.news import Entry, Tone, all_containers, name_of, role_of
 
 LAG_SECONDS = 3.0  # how long news wait for a log's next line
 

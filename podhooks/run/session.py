@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
 from podhooks import contract
+from podhooks.cluster.backend import Backend, Selection
+from podhooks.cluster.request import COMPANIONS, Object, Request, label_of
 from podhooks.errors import ApiError, InputError, Unauthorized, Unreachable
 from podhooks.inject.shapes import Json
-from podhooks.podobject import mapping, mappings, text
-from podhooks.run.backend import Backend, Selection
+from podhooks.pod.object import mapping, mappings, text
+from podhooks.report.summary import summarize
+from podhooks.report.verdict import STOP_CODES, Stop, verdict
 from podhooks.run.display import Display
 from podhooks.run.follower import STOPS, Follower
 from podhooks.run.layout import Line, summary_lines, verdict_line
-from podhooks.run.request import COMPANIONS, Object, Request, label_of
-from podhooks.run.summary import summarize
-from podhooks.run.verdict import STOP_CODES, Stop, verdict
 from podhooks.value import Value
 
 

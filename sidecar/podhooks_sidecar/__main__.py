@@ -6,8 +6,8 @@ import os
 import sys
 
 from podhooks import __version__, contract, log
-from podhooks.descriptors import open_standard_descriptors
 from podhooks.errors import PodhooksError
+from podhooks.runtime.descriptors import open_standard_descriptors
 from podhooks_sidecar.program import OnExit
 from podhooks_sidecar.wakeup import Wakeup
 

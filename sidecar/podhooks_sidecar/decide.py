@@ -7,10 +7,10 @@ and us together, and both share one grace period.
 
 from __future__ import annotations
 
+from podhooks.annotations.plan import Mode
 from podhooks.context import EMPTY, ExitInfo, Result, parse_time
-from podhooks.plan import Mode
-from podhooks.podobject import is_deleting, mapping, pod_deadline, whole
-from podhooks.podstatus import exit_info, presumed
+from podhooks.pod.object import is_deleting, mapping, pod_deadline, whole
+from podhooks.pod.status import exit_info, presumed
 from podhooks.value import Value
 
 TYPE_CHECKING = False

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from podhooks import contract, log, podinfo
+from podhooks import contract, log
+from podhooks.annotations.finding import Severity
+from podhooks.annotations.parser import parse
+from podhooks.annotations.plan import Mode
 from podhooks.context import EMPTY, Hook, Status
 from podhooks.errors import InputError, PodhooksError
-from podhooks.kube import Access, Client
-from podhooks.plan import Mode, Severity, parse
-from podhooks.podobject import is_deleting
-from podhooks.record import Record
-from podhooks.settings import Settings
+from podhooks.pod import info as podinfo
+from podhooks.pod.object import is_deleting
+from podhooks.runtime.client import Access, Client
+from podhooks.runtime.record import Record
+from podhooks.runtime.settings import Settings
 from podhooks.value import Value
 from podhooks_sidecar.decide import Known, last_moment
 from podhooks_sidecar.waiting import Watcher, last_message, others_run
@@ -18,8 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from podhooks.annotations.plan import Plan
     from podhooks.context import ExitInfo, Json, PodInfo, RunContext
-    from podhooks.plan import Plan
     from podhooks_sidecar.wakeup import Wakeup
 
 REFRESH_TIMEOUT_SECONDS = 2.0  # for the one look at a deletion's grace period while callbacks run
@@ -87,7 +90,7 @@ class OnExit(Value):
 
     def run_callbacks(self, end: ExitInfo, deadline: float | None) -> bool:
         """Whether one with policy `fail` failed."""
-        from podhooks.runner import run_hook  # not needed for waiting
+        from podhooks.runtime.runner import run_hook  # not needed for waiting
 
         if self.client is not None:
             self.client.close()

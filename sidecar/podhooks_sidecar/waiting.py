@@ -12,8 +12,8 @@ import time
 from podhooks import contract, log
 from podhooks.context import EMPTY
 from podhooks.errors import ApiError, Forbidden, NotFound, Unauthorized, Unreachable
-from podhooks.podobject import containers, is_deleting, mapping, text
-from podhooks.podstatus import exit_info
+from podhooks.pod.object import containers, is_deleting, mapping, text
+from podhooks.pod.status import exit_info
 from podhooks_sidecar.decide import Act, Known, decide
 from podhooks_sidecar.wakeup import Interrupted
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from podhooks.context import Json, PodInfo
-    from podhooks.kube import Client
+    from podhooks.runtime.client import Client
     from podhooks_sidecar.wakeup import Wakeup
 
 FIRST_BACKOFF_SECONDS = 0.5

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from podhooks import __version__, contract
+from podhooks import contract
 from podhooks.cli.arguments import add_settings_arguments, settings_from
 from podhooks.cli.stream import parse
 from podhooks.inject import InjectSettings, pod_templates
@@ -20,6 +20,7 @@ from podhooks.inject.edit import plain
 from podhooks.inject.manifests import OLD_POD_SCHEMA, look_up
 from podhooks.inject.settings import Delivery
 from podhooks.value import Value
+from podhooks.version import __version__
 
 Pod = dict[str, Any]
 GOLDEN = Path(__file__).parents[1] / "golden"

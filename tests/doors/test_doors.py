@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jsonpatch
 import pytest
-from podhooks_operator.review import ReviewSettings, review
+from podhooks_operator.webhook.review import ReviewSettings, review
 
 from manifests.generate import text as manifest_text
 from podhooks.cli.stream import parse

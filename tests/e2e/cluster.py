@@ -18,7 +18,7 @@ from podhooks.inject import Delivery, InjectSettings, inject_object
 PATIENCE_SECONDS = 150.0
 CALLBACKS = """
 import json, os, sys, time, urllib.request
-from podhooks.kube import Access
+from podhooks.runtime.client import Access
 import ssl
 
 def leave_word(context, **more):

@@ -18,8 +18,8 @@ import pytest
 
 from podhooks import contract
 from podhooks.admission_policy import PolicySettings, binding, policy
+from podhooks.annotations.parser import parse
 from podhooks.inject import InjectSettings, Outcome, containers, inject, uninject
-from podhooks.plan import parse
 from tests.doors.cases import DoorCase, Pod, comparable, door_cases
 from tests.e2e.cluster import RealCluster
 from tests.e2e.test_promise import job

@@ -14,7 +14,7 @@ import pytest
 
 from podhooks import contract, exit_info
 from podhooks.context import Result
-from podhooks.record import parse_message
+from podhooks.runtime.record import parse_message
 from tests.e2e.cluster import RealCluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]

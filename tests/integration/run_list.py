@@ -10,11 +10,11 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
+from podhooks.annotations.plan import Callback, Policy
 from podhooks.context import ExitInfo, Hook, PodInfo, Result, RunContext
-from podhooks.descriptors import open_standard_descriptors
-from podhooks.plan import Callback, Policy
-from podhooks.record import Record
-from podhooks.runner import run_hook
+from podhooks.runtime.descriptors import open_standard_descriptors
+from podhooks.runtime.record import Record
+from podhooks.runtime.runner import run_hook
 
 
 def main(text: str) -> None:

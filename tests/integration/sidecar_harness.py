@@ -14,7 +14,7 @@ from typing import Any
 
 from podhooks import contract
 from podhooks.local.apiserver import ApiServer
-from podhooks.record import RecordData, parse_message
+from podhooks.runtime.record import RecordData, parse_message
 
 PATIENCE_SECONDS = 30.0
 ROOT = Path(__file__).parents[2]

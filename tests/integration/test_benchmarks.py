@@ -20,7 +20,15 @@ from benchmarks.stage import Stage, prepared
 ROOT = Path(__file__).parents[2]
 # What waiting must not pay for: each costs more than all of our own modules together, or is for running callbacks.
 NOT_FOR_WAITING = {"asyncio", "concurrent", "dataclasses", "importlib.util", "inspect", "logging", "pathlib"} | {
-    *("podhooks.child", "podhooks.children", "podhooks.resolve", "podhooks.runner", "shutil", "site", "subprocess"),
+    *(
+        "podhooks.runtime.child",
+        "podhooks.runtime.children",
+        "podhooks.runtime.resolve",
+        "podhooks.runtime.runner",
+        "shutil",
+        "site",
+        "subprocess",
+    ),
     *("tempfile", "threading", "typing", "urllib.request"),
 }
 FLOORS_LIMIT = 1.3

@@ -18,10 +18,10 @@ from podhooks.callbacks.api import Api
 from podhooks.callbacks.budget import Budget
 from podhooks.context import PodInfo, RunContext
 from podhooks.errors import CallbackError, Forbidden, InputError, PodhooksError, Unreachable
-from podhooks.kube import Access
 from podhooks.local import Cluster
 from podhooks.local.apiserver import Action, ApiServer, Fault
 from podhooks.local.store import Store
+from podhooks.runtime.client import Access
 from tests.callback_contexts import on_exit
 from tests.integration import local_pods
 from tests.integration.receivers import answer, receiving

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from podhooks import __version__
+from podhooks.version import __version__
 from tests.integration.cli import ANNOTATED, BROKEN, PODHOOKS, SERVICE, WARNED, podhooks, refused
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from podhooks import DaskKubernetesEnvironment, Result
+from podhooks.cluster.backend import Backend, Selection
 from podhooks.environments.dask_kubernetes import DELETE_CLUSTER
 from podhooks.errors import InputError
-from podhooks.run.backend import Backend, Selection
 from tests.integration import environment_callbacks as callbacks
 from tests.integration.environment_callbacks import WORD_DIR
 from tests.integration.test_environments_contract import words_in, write_job_file

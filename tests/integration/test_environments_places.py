@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from podhooks import ExitInfo, KubernetesJobEnvironment, LocalEnvironment, RemoteEnvironment, Result
+from podhooks.cluster import stand_in
+from podhooks.cluster.backend import Selection
 from podhooks.environments import clusters
 from podhooks.environments.job_handle import JobHandle
 from podhooks.environments.kubernetes_job import KubernetesJobEnvironment as InACluster
 from podhooks.errors import ApiError, InputError
 from podhooks.inject import Delivery, InjectSettings
 from podhooks.local import Cluster
-from podhooks.run import stand_in
-from podhooks.run.backend import Selection
 from tests.integration import environment_callbacks as callbacks
 from tests.integration.environment_callbacks import WORD_DIR
 from tests.integration.test_environments_contract import words_in, write_job_file

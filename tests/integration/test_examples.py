@@ -137,7 +137,7 @@ def test_the_lock_is_given_back_when_the_job_is_deleted() -> None:
 
 WITHOUT_NAMESPACES = """
 import sys
-import podhooks.run.stand_in as stand_in
+import podhooks.cluster.stand_in as stand_in
 from podhooks.cli import main
 from podhooks.local import Cluster
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from podhooks import __version__, contract
+from podhooks import contract
+from podhooks.version import __version__
 
 pytestmark = pytest.mark.timeout(480)
 ROOT = Path(__file__).parents[2]
@@ -120,7 +121,7 @@ def test_the_image_runs_the_command_line_and_both_programs(container: Container)
 
 
 def test_the_image_has_what_the_operator_imports(container: Container) -> None:
-    container.run("python3", "-c", "import podhooks_operator.review, cryptography.x509, httptools, uvicorn, uvloop")
+    container.run("python3", "-c", "import podhooks_operator.server, cryptography.x509, httptools, uvloop")
 
 
 def test_the_image_runs_as_a_numeric_user_without_rights(container: Container) -> None:
@@ -136,7 +137,7 @@ def test_the_image_runs_as_a_numeric_user_without_rights(container: Container) -
 def test_the_copying_init_container_copies_from_it(container: Container) -> None:
     """Byte code comes with it: it was made once, when the image was built, and isn't made again."""
     target = "/tmp/runtime/opt/podhooks"
-    container.run("python3", "-I", f"{contract.IMAGE_RUNTIME_DIR}/podhooks/install.py", target)
+    container.run("python3", "-I", f"{contract.IMAGE_RUNTIME_DIR}/podhooks/runtime/install.py", target)
     assert container.run("python3", "-S", f"{target}/on_exit.py", "--version").startswith("podhooks-on-exit")
     ours = container.root / "opt/podhooks"
     for path in (each for each in ours.rglob("*.pyc") if each.parent.parent != ours):  # not of the two scripts

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from podhooks import __version__, contract
+from podhooks import contract
 from podhooks.context import Hook, Status
-from podhooks.install import install
 from podhooks.local.apiserver import ApiServer
 from podhooks.local.store import Store
-from podhooks.record import RecordData, parse_message, parse_messages
+from podhooks.runtime.install import install
+from podhooks.runtime.record import RecordData, parse_message, parse_messages
+from podhooks.version import __version__
 
 PATIENCE_SECONDS = 40.0
 
@@ -378,7 +379,7 @@ def test_the_start_imports_nothing_that_is_slow(pod: Pod) -> None:
     pod.annotate(on_start="hooks:start", on_exit="hooks:end")
     _, out, err = pod.run(sys.executable, "-X", "importtime", *pod.command[1:])
     imported = {line.rpartition("|")[2].strip() for line in err.splitlines() if line.startswith("import time:")}
-    assert "podhooks.runner" in imported
+    assert "podhooks.runtime.runner" in imported
     slow = {"subprocess", "dataclasses", "typing", "inspect", "pathlib", "tempfile", "logging", "asyncio", "argparse"}
     assert not imported & (slow | {"json", "re", "ssl", "socket", "ctypes", "site", "traceback", "shutil", "random"})
     in_children = {line.rpartition("|")[2].strip() for line in out.splitlines() if "import time:" in line}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from podhooks import __version__
+from podhooks.version import __version__
 
-INSTALL = Path(__file__).parents[2] / "podhooks" / "install.py"
+INSTALL = Path(__file__).parents[2] / "podhooks" / "runtime" / "install.py"
 
 
 def install(*arguments: str) -> subprocess.CompletedProcess[str]:

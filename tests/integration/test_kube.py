@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 import trustme
 
-from podhooks import kube
 from podhooks.errors import ApiError, Forbidden, Gone, InputError, NotFound, Unauthorized, Unreachable
-from podhooks.kube import Access, Client
 from podhooks.local.apiserver import Action, ApiServer, Fault
 from podhooks.local.store import Store
+from podhooks.runtime import client as kube
+from podhooks.runtime.client import Access, Client
 
 ROOT = Path(__file__).parents[2]
 PODS = "/api/v1/namespaces/default/pods"
@@ -294,7 +294,7 @@ class TestInCluster:
     def test_a_python_without_tls_is_said_so(self, tmp_path: Path) -> None:
         (tmp_path / "token").write_text("t")
         ask = (
-            "import sys; sys.modules['ssl'] = None\nfrom podhooks.kube import Access, Client, Unreachable\n"
+            "import sys; sys.modules['ssl'] = None\nfrom podhooks.runtime.client import Access, Client, Unreachable\n"
             "try: Client(Access('http://127.0.0.1:1')).get_pod('p')\nexcept Unreachable as error: print(error)\n"
             "Access.in_cluster({'PODHOOKS_API_SERVER': 'https://x', 'PODHOOKS_SERVICE_ACCOUNT_DIR': sys.argv[1]})"
         )
@@ -330,7 +330,7 @@ def test_an_interruption_leaves_no_half_used_connection(server: ApiServer, clien
 
 def test_is_small() -> None:
     """Nothing but the standard library, and no more of it than a TLS connection needs."""
-    code = "import sys, podhooks.kube; print(*sorted(sys.modules))"
+    code = "import sys, podhooks.runtime.client; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     unwanted = {"asyncio", "logging", "dataclasses", "typing", "inspect", "subprocess", "pathlib", "tempfile"}
     assert unwanted.isdisjoint(loaded.stdout.split())

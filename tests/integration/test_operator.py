@@ -20,7 +20,7 @@ from typing import Any
 import jsonpatch
 import pytest
 import trustme
-from podhooks_operator.app import MAX_BODY_BYTES
+from podhooks_operator.webhook.app import MAX_BODY_BYTES
 
 from podhooks.inject import InjectSettings, inject
 from podhooks.local.apiserver import Action, ApiServer, Fault

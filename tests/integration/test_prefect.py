@@ -24,13 +24,13 @@ import pytest
 pytest.importorskip("prefect", reason="Prefect isn't installed: pip install 'podhooks[prefect]'")
 pytest.importorskip("prefect_kubernetes", reason="its worker isn't installed: pip install 'podhooks[prefect]'")
 
+from podhooks.annotations.parser import parse
 from podhooks.callbacks import prefect as callbacks
 from podhooks.callbacks.budget import Budget
 from podhooks.callbacks.prefect_api import PrefectApi, PrefectError, PrefectSettings
 from podhooks.context import ExitInfo, Hook, Owner, PodInfo, Result, RunContext
 from podhooks.inject import Outcome, inject
 from podhooks.local import Cluster
-from podhooks.plan import parse
 from podhooks.render.prefect_pool import PoolOptions, base_job_template
 from tests.integration.local_pods import eventually, is_over
 from tests.integration.prefect_runs import Worker, deployed_run

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from podhooks.cli import run as command
-from podhooks.run.verdict import STOP_CODES
+from podhooks.report.verdict import STOP_CODES
 from tests.integration.runs import Run, in_order
 
 ROOT = Path(__file__).parents[2]

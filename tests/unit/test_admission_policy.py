@@ -17,17 +17,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from podhooks import __version__, contract
+from podhooks import contract
 from podhooks.admission_policy import PolicySettings, binding, policy, problems, quantities, reserve
 from podhooks.admission_policy.cel import Cel, first_match, literal, pattern
 from podhooks.admission_policy.inherited import MOUNT_FIELDS, SECURITY_FIELDS
+from podhooks.annotations.durations import parse_duration
+from podhooks.annotations.finding import Severity
+from podhooks.annotations.parser import parse
+from podhooks.annotations.text import read_entries
 from podhooks.cli import main
 from podhooks.cli.render import as_yaml
-from podhooks.durations import parse_duration
 from podhooks.errors import PlanError
 from podhooks.inject import Delivery, InjectSettings, Outcome, inject, uninject
-from podhooks.plan import Severity, parse
-from podhooks.plan_text import read_entries
+from podhooks.version import __version__
 
 GOLDEN = Path(__file__).parents[1] / "admission_policy"
 DELIVERIES = list(Delivery)

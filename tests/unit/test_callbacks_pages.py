@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from podhooks.annotations.parser import parse
 from podhooks.callbacks import events, logs, metrics, notify, resources
 from podhooks.callbacks.api import Grant
 from podhooks.callbacks.templates import fields
 from podhooks.context import RunContext
-from podhooks.plan import parse
 from tests.callback_contexts import on_exit
 
 ROOT = Path(__file__).parents[2]

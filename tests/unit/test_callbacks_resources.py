@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from podhooks.annotations.quantities import quantity
 from podhooks.callbacks import resources
 from podhooks.callbacks.pod_requests import fits, is_over, requested
 from podhooks.callbacks.resources import as_number
-from podhooks.quantities import quantity
 
 
 @pytest.mark.parametrize(

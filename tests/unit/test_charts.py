@@ -16,14 +16,15 @@ import kubernetes_validate
 import pytest
 from podhooks_operator.settings import CertificateSource, Settings, read_settings
 
-from podhooks import __version__, contract
+from podhooks import contract
 from podhooks.admission_policy import PolicySettings, binding, policy
+from podhooks.annotations.durations import parse_duration
+from podhooks.annotations.text import read_entries
 from podhooks.cli.stream import parse
 from podhooks.inject import Delivery, InjectSettings, Outcome, inject
-from podhooks.plan import parse_duration
-from podhooks.plan_text import read_entries
 from podhooks.render.rbac import OperatorNames, operator_rbac
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
+from podhooks.version import __version__
 from tests.doors.cases import DoorCase, door_cases
 from tests.helm import CHARTS, HelmError, Object, helm, rendered, template
 from tests.pod_security import violations

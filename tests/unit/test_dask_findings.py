@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from podhooks import LocalEnvironment
+from podhooks.annotations.plan import Callback, Plan
 from podhooks.context import EMPTY
 from podhooks.inject import inject, inject_object
 from podhooks.inject.dask import without_executor
-from podhooks.plan import Callback, Plan
 
 CODE = "dask-without-cluster"
 DASK = "podhooks.callbacks.dask:"

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from podhooks.annotations.parser import parse
 from podhooks.callbacks import dask
 from podhooks.callbacks.dask import diagnostics
 from podhooks.callbacks.dask.deletion import GRANT
-from podhooks.plan import parse
-from podhooks.resolve import bind
+from podhooks.runtime.resolve import bind
 
 PAGE = Path(__file__).parents[2].joinpath("docs", "dask.md").read_text(encoding="utf-8")
 PLANS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from podhooks_sidecar.decide import FAREWELL_SECONDS, SETTLE_SECONDS, Act, Known, Wait, decide
 
+from podhooks.annotations.plan import Mode
 from podhooks.context import Result
-from podhooks.plan import Mode
 
 TRACES = Path(__file__).parent.parent / "traces"
 EXPECTED: dict[str, Any] = json.loads((TRACES / "expected.json").read_text())

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from podhooks import __version__, contract
+from podhooks import contract
+from podhooks.version import __version__
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Dockerfile").read_text()

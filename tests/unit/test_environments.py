@@ -15,7 +15,7 @@ from podhooks.context import Hook
 from podhooks.environments import flows, memory, travel
 from podhooks.environments.base import label_mapping
 from podhooks.errors import CallbackNotFound, InputError
-from podhooks.resolve import load
+from podhooks.runtime.resolve import load
 from tests.integration import environment_callbacks as callbacks
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from podhooks import __version__
 from podhooks.cli.arguments import add_settings_arguments, settings_from
 from podhooks.cli.reports import finding_lines, judge, outcome_line
 from podhooks.cli.stream import Stream, parse
 from podhooks.inject import InjectSettings, uninject_object
 from podhooks.inject.manifests import look_up, objects, pod_templates
+from podhooks.version import __version__
 from tests.pod_security import violations
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from podhooks.context import ExitInfo, Result
-from podhooks.podstatus import exit_info, presumed
+from podhooks.pod.status import exit_info, presumed
 from tests.unit.test_podstatus import TRACES, by_pod, on_exit_alive
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-main-ends.md").read_text()

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podhooks import __version__, contract
+from podhooks import contract
+from podhooks.annotations.finding import Severity
+from podhooks.annotations.plan import Mode
 from podhooks.context import EMPTY
 from podhooks.errors import InputError, ManifestError
 from podhooks.inject import (
@@ -26,7 +28,7 @@ from podhooks.inject import (
 from podhooks.inject.checks import CODES
 from podhooks.inject.quantities import completed, is_quantity
 from podhooks.inject.settings import DEFAULT_RESOURCES
-from podhooks.plan import Mode, Severity
+from podhooks.version import __version__
 from tests.pod_security import violations
 
 Pod = dict[str, Any]
@@ -170,7 +172,7 @@ def test_the_copying_container_uses_our_image_and_writes_the_volume() -> None:
     assert copying["command"] == [
         "python3",
         "-I",
-        "/opt/podhooks/podhooks/install.py",
+        "/opt/podhooks/podhooks/runtime/install.py",
         "/podhooks/runtime/opt/podhooks",
     ]
     assert copying["volumeMounts"] == [{"name": "podhooks-runtime", "mountPath": "/podhooks/runtime"}]

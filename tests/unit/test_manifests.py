@@ -10,12 +10,12 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from podhooks.annotations.parser import parse as parse_plan
 from podhooks.cli.stream import parse
 from podhooks.errors import InputError
 from podhooks.inject import InjectSettings, Outcome, inject_object
-from podhooks.plan import parse as parse_plan
 from podhooks.render.operator import OperatorOptions, operator_objects
-from podhooks.resolve import check
+from podhooks.runtime.resolve import check
 from tests.helm import rendered
 from tests.pod_security import violations
 

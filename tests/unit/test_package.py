@@ -12,7 +12,13 @@ import pytest
 import podhooks
 
 ROOT = Path(__file__).parents[2]
-RUNTIME = ["podhooks.runner", "podhooks.record", "podhooks.podinfo", "podhooks.plan", "podhooks.podstatus"]
+RUNTIME = [
+    "podhooks.runtime.runner",
+    "podhooks.runtime.record",
+    "podhooks.pod.info",
+    "podhooks.annotations.plan",
+    "podhooks.pod.status",
+]
 
 
 def test_every_exported_name_is_there_and_the_list_is_sorted() -> None:
@@ -37,5 +43,5 @@ def test_the_runtime_is_cheap_to_import(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     dear = {"asyncio", "dataclasses", "inspect", "logging", "pathlib", "re", "ssl", "subprocess", "tempfile", "typing"}
-    allowed = {"re"} if module in ("podhooks.runner", "podhooks.record") else set()  # json needs it
+    allowed = {"re"} if module in ("podhooks.runtime.runner", "podhooks.runtime.record") else set()  # json needs it
     assert dear & set(loaded.stdout.split()) <= allowed

@@ -14,25 +14,15 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from podhooks import contract
-from podhooks.callback_names import problem
+from podhooks.annotations.callbacks import KEYS, with_keys
+from podhooks.annotations.durations import format_duration, parse_duration
+from podhooks.annotations.finding import CODES, Finding, Severity
+from podhooks.annotations.names import problem
+from podhooks.annotations.parser import parse
+from podhooks.annotations.plan import Callback, Guarantee, Mode, Plan, Policy, summary_hash
+from podhooks.annotations.writer import to_annotations
 from podhooks.context import Result
 from podhooks.errors import PlanError
-from podhooks.findings import CODES
-from podhooks.plan import (
-    Callback,
-    Finding,
-    Guarantee,
-    Mode,
-    Plan,
-    Policy,
-    Severity,
-    format_duration,
-    parse,
-    parse_duration,
-    summary_hash,
-    to_annotations,
-)
-from podhooks.plan_callbacks import KEYS, with_keys
 
 ROOT = Path(__file__).resolve().parents[2]
 FAILURE = frozenset(Result) - {Result.SUCCEEDED}
@@ -587,9 +577,9 @@ def test_reading_plain_annotations_imports_nothing_dear() -> None:
     program = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from podhooks import plan
+from podhooks.annotations.parser import parse
 names = {"on-exit": "a:b, /c.py:d", "on-exit-timeout": "1m", "mode": "native"}
-found = plan.parse({"podhooks.io/" + name: text for name, text in names.items()})
+found = parse({"podhooks.io/" + name: text for name, text in names.items()})
 assert found[0].on_exit and not found[1], found
 print(*sorted(sys.modules))
 """
@@ -597,7 +587,7 @@ print(*sorted(sys.modules))
     modules = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
     dear = {"typing", "re", "dataclasses", "difflib", "json", "hashlib", "shlex", "inspect", "unicodedata", "decimal"}
     assert dear.isdisjoint(modules)
-    assert "podhooks.yaml_subset" not in modules
+    assert "podhooks.annotations.yaml_subset" not in modules
 
 
 # The pages

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podhooks import contract, podinfo
+from podhooks import contract
 from podhooks.context import Hook, Owner, PodInfo
 from podhooks.errors import InputError
+from podhooks.pod import info as podinfo
 
 GO_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 

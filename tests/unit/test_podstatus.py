@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podhooks.context import ExitInfo, Result
-from podhooks.podobject import main_container
-from podhooks.podstatus import exit_info, presumed
+from podhooks.pod.object import main_container
+from podhooks.pod.status import exit_info, presumed
 
 TRACES = Path(__file__).parent.parent / "traces"
 MORE_TRACES = os.environ.get("PODHOOKS_TRACES")  # a directory with further recordings of the same form

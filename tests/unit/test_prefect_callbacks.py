@@ -13,7 +13,7 @@ from podhooks.callbacks.prefect_report import MAX_LOG_CHARACTERS, markdown
 from podhooks.callbacks.prefect_state import Action, cause, decide
 from podhooks.context import CallbackOutcome, ExitInfo, Hook, Owner, PodInfo, Result, RunContext, Status
 from podhooks.errors import InputError
-from podhooks.main_environment import literal_environment
+from podhooks.pod.environment import literal_environment
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 END = ExitInfo(Result.FAILED, exit_code=1, reason="Error", started_at=NOW, container="prefect-job")

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from podhooks import contract
+from podhooks.annotations.parser import parse
+from podhooks.annotations.plan import Mode
 from podhooks.cli.main import main
 from podhooks.errors import InputError, ManifestError
 from podhooks.inject import Delivery, InjectSettings
-from podhooks.plan import Mode, parse
 from podhooks.render.prefect_pool import PoolOptions, base_job_template, default_image
 from podhooks.render.prefect_variables import Variable, annotation_variables, hook_variables, pod_variables
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from podhooks import processes
+from podhooks.runtime import processes
 
 
 def test_without_a_variable_nobody_elses_process_belongs_to_a_callback() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from podhooks import contract
 from podhooks.context import CallbackOutcome, ExitInfo, Hook, Result, Status
-from podhooks.record import Record, RecordData, bounded, dump, parse_message, parse_messages
+from podhooks.runtime.record import Record, RecordData, bounded, dump, parse_message, parse_messages
 
 LIMIT = contract.TERMINATION_MESSAGE_BYTES
 OUTCOMES = st.builds(

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from podhooks import resolve
-from podhooks.children import Watch
+from podhooks.annotations.plan import Callback
 from podhooks.context import Hook, PodInfo, RunContext
 from podhooks.errors import CallbackNotFound
-from podhooks.plan import Callback
+from podhooks.runtime import resolve
+from podhooks.runtime.children import Watch
 
 CONTEXT = RunContext(Hook.ON_START, "m:f", PodInfo("p", "ns", "u"), "main", "key", "/shared")
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from podhooks.context import CallbackOutcome, ExitInfo, Hook, Result, Status
-from podhooks.record import RecordData
+from podhooks.report.news import Entry, Role
+from podhooks.report.summary import PodSummary, summarize
 from podhooks.run.display import PlainDisplay, RichDisplay, harmless, make, styled
 from podhooks.run.layout import Line, Prefix, entry_line, status_line, summary_lines
-from podhooks.run.news import Entry, Role
-from podhooks.run.summary import PodSummary, summarize
+from podhooks.runtime.record import RecordData
 
 
 def plain(line: Line) -> str:

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from podhooks.run.backend import Backend
+from podhooks.cluster.backend import Backend
+from podhooks.report.news import Entry
 from podhooks.run.logbook import LogBook, LogKey, LogLine
-from podhooks.run.news import Entry
 
 UID = "1-2"
 

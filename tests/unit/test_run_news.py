@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podhooks.run.news import Entry, Role, is_over, job_news, obstacle, pod_news, role_of, warning_news
+from podhooks.report.news import Entry, Role, is_over, job_news, obstacle, pod_news, role_of, warning_news
 
 TRACES = Path(__file__).parents[1] / "traces"
 NAMES = sorted(path.stem for path in TRACES.glob("*.jsonl"))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from podhooks.cluster.request import label_of, request, with_variables
 from podhooks.errors import InputError
-from podhooks.run.request import label_of, request, with_variables
 from podhooks.run.session import holds
 
 Object = dict[str, Any]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from podhooks.context import ExitInfo, Result
-from podhooks.run.summary import PodSummary
-from podhooks.run.verdict import Stop, exit_code, verdict
+from podhooks.report.summary import PodSummary
+from podhooks.report.verdict import Stop, exit_code, verdict
 
 POD = {"kind": "Pod"}
 

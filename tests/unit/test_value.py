@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from podhooks.annotations.plan import Callback
 from podhooks.context import CallbackOutcome, ExitInfo, Result, Status
-from podhooks.plan import Callback
 from podhooks.value import Value
 
 

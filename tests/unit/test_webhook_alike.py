@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from podhooks_operator.alike import TOKEN_VOLUME, Injector, injected
-from podhooks_operator.review import ReviewSettings, judge
+from podhooks_operator.webhook.alike import TOKEN_VOLUME, Injector, injected
+from podhooks_operator.webhook.review import ReviewSettings, judge
 
 from podhooks import contract
 from podhooks.inject import InjectSettings

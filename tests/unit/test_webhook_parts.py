@@ -14,9 +14,11 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from podhooks_operator import app
 from podhooks_operator.certificates import x509
 from podhooks_operator.certificates.files import Files
+from podhooks_operator.certificates.keeper import Keeper
+from podhooks_operator.certificates.published import Published, parse
+from podhooks_operator.certificates.readiness import problems
 from podhooks_operator.certificates.rotation import (
     Adopt,
     Begin,
@@ -31,23 +33,21 @@ from podhooks_operator.certificates.rotation import (
     trusted,
 )
 from podhooks_operator.certificates.secret import Holdings, Maker, decode, encode
+from podhooks_operator.certificates.tls import LiveContext
 from podhooks_operator.cluster import Cluster
-from podhooks_operator.keeper import Keeper
 from podhooks_operator.lease import Claim, Seen, claim
 from podhooks_operator.metrics import Metrics
-from podhooks_operator.published import Published, parse
-from podhooks_operator.readiness import problems
-from podhooks_operator.review import Review, ReviewSettings, judge
 from podhooks_operator.settings import OPTIONS, CertificateSource, Settings, read_settings
-from podhooks_operator.tls import LiveContext
+from podhooks_operator.webhook import app
+from podhooks_operator.webhook.review import Review, ReviewSettings, judge
 
 from podhooks.cli import main as podhooks
 from podhooks.cli.render import as_json, as_yaml
 from podhooks.errors import InputError, Unreachable
 from podhooks.inject import Delivery
-from podhooks.kube import Access
 from podhooks.render.rbac import OperatorNames, cluster_rules, namespace_rules, operator_rbac
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
+from podhooks.runtime.client import Access
 
 PAGE = (Path(__file__).parents[2] / "docs" / "webhook.md").read_text("utf-8")
 NAMES = ("podhooks.ns.svc", "10.0.0.1")
@@ -145,7 +145,7 @@ def test_the_page_has_every_setting_with_its_default() -> None:
 
 def test_the_page_has_every_metric() -> None:
     metrics = Metrics()
-    metrics.observe(judge({}, ReviewSettings()), 0.1)
+    metrics.observe(judge({}, ReviewSettings()).outcome, 0.1)
     text = metrics.text().decode()
     names = set(re.findall(r"^# TYPE (\w+?)(?:_total|_created)? ", text, re.MULTILINE))
     assert names == set(re.findall(r"`(podhooks_webhook_\w+)`", PAGE))
@@ -160,7 +160,7 @@ def test_metrics_count_what_was_done() -> None:
         Review({}, "injected", ("main-restarts",)),
     ]
     for each in reviews:
-        metrics.observe(each, 0.002)
+        metrics.observe(each.outcome, 0.002, each.reasons, denied=each.denied)
 
     def value(name: str, **labels: str) -> float | None:
         return metrics.registry.get_sample_value(f"podhooks_webhook_{name}", labels)

@@ -10,16 +10,16 @@ import jsonpatch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from podhooks_operator.admissionwarnings import MAX_ALL_CHARACTERS, MAX_CHARACTERS, limited, sentence
-from podhooks_operator.events import MAX_MESSAGE, counted_up, event, message
-from podhooks_operator.jsondiff import diff
-from podhooks_operator.review import Refusal, ReviewSettings, judge, review
+from podhooks_operator.webhook.admissionwarnings import MAX_ALL_CHARACTERS, MAX_CHARACTERS, limited, sentence
+from podhooks_operator.webhook.events import MAX_MESSAGE, counted_up, event, message
+from podhooks_operator.webhook.jsondiff import diff
+from podhooks_operator.webhook.review import Refusal, ReviewSettings, judge, review
 from ruamel.yaml import YAML
 
 from podhooks import contract
+from podhooks.annotations.finding import Finding, Severity
 from podhooks.inject import InjectSettings, inject, pod_templates
 from podhooks.inject.manifests import look_up
-from podhooks.plan import Finding, Severity
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 DEFAULTS = ReviewSettings()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from podhooks.annotations.yaml_subset import MAX_DEPTH, YamlError, loads
 from podhooks.errors import PlanError
-from podhooks.yaml_subset import MAX_DEPTH, YamlError, loads
 
 Json = Any
 

@@ -9,10 +9,11 @@ import sys
 
 sys.path.insert(0, sys.argv[1])
 
-from podhooks import resolve
+from podhooks.annotations.finding import Severity
+from podhooks.annotations.parser import parse
 from podhooks.errors import PodhooksError
-from podhooks.kube import Access, Client
-from podhooks.plan import Severity, parse
+from podhooks.runtime import resolve
+from podhooks.runtime.client import Access, Client
 
 plan, findings = parse(json.loads(sys.argv[2]))
 problems = [str(each) for each in findings if each.severity is Severity.ERROR]

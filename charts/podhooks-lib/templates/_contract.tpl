@@ -97,7 +97,7 @@
  "copyCommand": [
   "python3",
   "-I",
-  "/opt/podhooks/podhooks/install.py",
+  "/opt/podhooks/podhooks/runtime/install.py",
   "/podhooks/runtime/opt/podhooks"
  ],
  "scripts": {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from podhooks.errors import InputError
 from podhooks_operator.certificates import x509
+from podhooks_operator.certificates.published import Published
 from podhooks_operator.certificates.x509 import Pair
-from podhooks_operator.published import Published
 
 
 class Files:

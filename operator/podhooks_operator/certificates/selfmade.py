@@ -7,14 +7,14 @@ from typing import Any, TypeAlias
 
 from podhooks import log
 from podhooks.errors import InputError, NotFound
-from podhooks_operator import published as configurations
+from podhooks_operator.certificates import published as configurations
 from podhooks_operator.certificates import x509
+from podhooks_operator.certificates.published import Published
 from podhooks_operator.certificates.rotation import Action, Authority, Publish, Rhythm, choose, decide
 from podhooks_operator.certificates.secret import Holdings, Maker, authority_of, decode, encode, serving_of
 from podhooks_operator.certificates.x509 import Pair
 from podhooks_operator.cluster import SECRETS, Cluster, Conflict
 from podhooks_operator.lease import Leadership
-from podhooks_operator.published import Published
 
 Json: TypeAlias = Any
 STEPS = 8  # in a row; from nothing to everything it takes two

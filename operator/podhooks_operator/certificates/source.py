@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from podhooks_operator.certificates.published import Published
 from podhooks_operator.certificates.x509 import Pair
-from podhooks_operator.published import Published
 
 
 class Source(Protocol):

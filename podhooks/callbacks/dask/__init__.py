@@ -13,12 +13,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from podhooks.annotations.finding import shown
 from podhooks.callbacks.budget import Budget, timeout_seconds
 from podhooks.callbacks.dask import deletion, diagnostics, plugins, session
 from podhooks.callbacks.dask.place import scheduler_of
 from podhooks.context import EMPTY, Hook, RunContext
 from podhooks.errors import InputError
-from podhooks.findings import shown
 
 __all__ = [
     "collect_diagnostics",

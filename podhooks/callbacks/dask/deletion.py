@@ -10,7 +10,7 @@ from podhooks.callbacks.budget import Budget, backoff_seconds
 from podhooks.callbacks.dask.place import DaskCluster, cluster_of
 from podhooks.context import RunContext
 from podhooks.errors import ApiError, CallbackError, NotFound
-from podhooks.kube import Access
+from podhooks.runtime.client import Access
 
 PATH = "/apis/kubernetes.dask.org/v1/namespaces/{namespace}/daskclusters/{name}"
 GRANT = Grant("podhooks-dask", "delete", "daskclusters.kubernetes.dask.org")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from podhooks.callbacks.budget import Budget
 from podhooks.errors import CallbackError
-from podhooks.resolve import one_line
+from podhooks.runtime.resolve import one_line
 
 if TYPE_CHECKING:
     from distributed import Client

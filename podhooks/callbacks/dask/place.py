@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 
 from podhooks import contract
+from podhooks.annotations.finding import shown
 from podhooks.context import RunContext
 from podhooks.errors import CallbackError, InputError
-from podhooks.findings import shown
 from podhooks.value import Value
 
 PORT = 8786  # of the scheduler, unless a cluster's service says otherwise

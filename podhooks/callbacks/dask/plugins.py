@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from podhooks import resolve
+from podhooks.annotations.finding import shown
 from podhooks.callbacks.dask.session import check_installed
 from podhooks.errors import CallbackError, CallbackNotFound, InputError
-from podhooks.findings import shown
-from podhooks.resolve import one_line
+from podhooks.runtime import resolve
+from podhooks.runtime.resolve import one_line
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -11,7 +11,7 @@ from podhooks.callbacks.budget import Budget
 from podhooks.callbacks.dask.place import Scheduler
 from podhooks.context import Hook, RunContext
 from podhooks.errors import CallbackError
-from podhooks.resolve import one_line
+from podhooks.runtime.resolve import one_line
 
 if TYPE_CHECKING:
     from distributed import Client

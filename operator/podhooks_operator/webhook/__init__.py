@@ -1,0 +1,1 @@
+"""The mutating webhook: an AdmissionReview in, a patch out."""

@@ -1,0 +1,1 @@
+"""Where pods run: a real cluster, or the embedded stand-in, behind one interface."""

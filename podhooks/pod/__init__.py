@@ -1,0 +1,1 @@
+"""What Kubernetes says of a pod: its object, and from it how main ended. Pure: JSON in, values out."""
