@@ -12,7 +12,7 @@ from podhooks.cli.timeline import Line, block
 from podhooks.context import Hook
 from podhooks.environments import Environment, KubernetesJobEnvironment, LocalEnvironment
 from podhooks.environments.hooks import Planned
-from podhooks.environments.travel import Luggage, name_of
+from podhooks.environments.pickling import PickledFunctions, name_of
 from podhooks.errors import CallbackNotFound, InputError
 from podhooks.inject import inject_object
 from podhooks.runtime.resolve import did_you_mean, import_file, import_module, is_file, public_names, split_name
@@ -51,7 +51,7 @@ def explain(environment: Environment, name: str) -> Iterator[Line]:
                     "", f"{hook.name.lower()}: {entry.label} can't be imported by a name: {_carried(environment)}"
                 )
     yield Line("")
-    planned = environment.planned(Luggage().carry)
+    planned = environment.planned(PickledFunctions().name_for)
     if isinstance(environment, KubernetesJobEnvironment):
         yield from _of_job(environment, planned)
     else:

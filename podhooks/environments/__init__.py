@@ -6,7 +6,7 @@ handle      what `execute` gives back
 base        what all environments have
 local       main in this process; watcher: the process beside it that runs the callbacks, with inherited and main_child
 remote      main in the pod that one is in
-travel      how functions reach another process: by name, or pickled in a Secret
+pickling    how functions reach another process: by name, or pickled in a Secret
 manifest    the Job of a job file with the flow in it                                  pure
 kubernetes_job, dask_kubernetes   main in a Job of its own; job_handle and progress: how it goes on
 """

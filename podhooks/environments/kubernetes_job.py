@@ -12,12 +12,12 @@ from podhooks.cluster.backend import Backend, Selection
 from podhooks.cluster.request import Request, label_of
 from podhooks.cluster.stand_in import StandIn
 from podhooks.context import EMPTY
-from podhooks.environments import clusters, flows, manifest, travel
+from podhooks.environments import clusters, flows, manifest, pickling
 from podhooks.environments.base import Environment, label_mapping
 from podhooks.environments.hooks import Callbacks, Carry, Planned
 from podhooks.environments.job_handle import JobHandle
 from podhooks.environments.manifest import Call, Object, Wanted
-from podhooks.environments.travel import Luggage, Piece
+from podhooks.environments.pickling import PickledFunctions, SecretFile
 from podhooks.errors import ApiError, InputError
 from podhooks.inject import InjectSettings, inject_object
 from podhooks.value import Value
@@ -147,10 +147,12 @@ class KubernetesJobEnvironment(Environment):
         flow_run_id: str | None = None,
     ) -> Trip:
         """What `execute` would create. Raises InputError."""
-        luggage = Luggage(str(backend.state_dir / "luggage") if isinstance(backend, StandIn) else travel.MOUNT)
-        call = call_of(flow, parameters, luggage)
-        planned = self.planned(luggage.carry)
-        pieces = luggage.pieces
+        pickled = PickledFunctions(
+            str(backend.state_dir / "pickled") if isinstance(backend, StandIn) else pickling.MOUNT
+        )
+        call = call_of(flow, parameters, pickled)
+        planned = self.planned(pickled.name_for)
+        files = pickled.files
         namespace = self._namespace(backend)
         wanted = Wanted(
             name=self._name(flow),
@@ -161,12 +163,12 @@ class KubernetesJobEnvironment(Environment):
             labels=label_mapping(self.labels),
             annotations=planned.annotations,
             env=self._variables(backend, flow_run_id),
-            luggage_dir=luggage.directory if pieces else "",
+            pickled_dir=pickled.directory if files else "",
         )
-        written = manifest.with_items(manifest.filled(self._spec, wanted), pieces)
-        secret = manifest.secret(wanted.name, namespace, pieces) if pieces else None
+        written = manifest.with_items(manifest.filled(self._spec, wanted), files)
+        secret = manifest.secret(wanted.name, namespace, files) if files else None
         if isinstance(backend, StandIn):
-            _unpack(luggage.directory, pieces)
+            _unpack(pickled.directory, files)
         return Trip(written, self._injected(written), secret, planned)
 
     def draft(self, planned: Planned) -> Object:
@@ -204,17 +206,17 @@ class KubernetesJobEnvironment(Environment):
         return injected
 
 
-def call_of(flow: Callable[..., object], parameters: Mapping[str, Any], luggage: Luggage) -> Call:
+def call_of(flow: Callable[..., object], parameters: Mapping[str, Any], pickled: PickledFunctions) -> Call:
     """By name with parameters in JSON, where that can be; else all of it in one pickle."""
-    name, text = travel.name_of(flow), travel.parameters_text(parameters)
+    name, text = pickling.name_of(flow), pickling.parameters_text(parameters)
     if text is None:
-        return Call(luggage.pack(functools.partial(flow, **parameters), "flow"))
-    return Call(name or luggage.pack(flow, "flow"), text)
+        return Call(pickled.add(functools.partial(flow, **parameters), "flow"))
+    return Call(name or pickled.add(flow, "flow"), text)
 
 
-def _unpack(directory: str, pieces: Sequence[Piece]) -> None:
+def _unpack(directory: str, files: Sequence[SecretFile]) -> None:
     """Where the stand-in can't mount at the volume's path, the files themselves are there."""
-    for each in pieces:
+    for each in files:
         path = Path(directory, each.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(each.content)
@@ -223,7 +225,7 @@ def _unpack(directory: str, pieces: Sequence[Piece]) -> None:
 def notices(trip: Trip, backend: Backend) -> list[str]:
     """What doesn't work there; but files of ours are at their paths on the stand-in, whatever it says of others'."""
     found = backend.notices(Request(trip.written), Request(trip.job))
-    return [each for each in found if not (isinstance(backend, StandIn) and travel.PREFIX in each)]
+    return [each for each in found if not (isinstance(backend, StandIn) and pickling.PREFIX in each)]
 
 
 def create(trip: Trip, backend: Backend) -> Object:

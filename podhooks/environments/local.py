@@ -15,7 +15,7 @@ from typing import Any
 from podhooks import contract
 from podhooks.annotations.plan import Callback
 from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, PodInfo, Result
-from podhooks.environments import flows, memory, travel
+from podhooks.environments import flows, memory, pickling
 from podhooks.environments.base import Environment, label_mapping
 from podhooks.environments.flows import Ended
 from podhooks.environments.handle import Finished
@@ -167,14 +167,14 @@ def kept() -> Iterator[Callable[[Callable[..., object], Hook], str]]:
     """Gives functions names: their own, if it leads to them, else one that holds in forked processes."""
     names: list[str] = []
 
-    def carry(function: Callable[..., object], _: Hook) -> str:
-        own = travel.name_of(function)
+    def name_for(function: Callable[..., object], _: Hook) -> str:
+        own = pickling.name_of(function)
         if own is None:
             names.append(own := memory.keep(function))
         return own
 
     try:
-        yield carry
+        yield name_for
     finally:
         for each in names:
             memory.forget(each)

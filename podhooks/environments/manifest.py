@@ -15,13 +15,13 @@ from typing import Any
 
 from podhooks import contract
 from podhooks.context import EMPTY
-from podhooks.environments.travel import Piece
+from podhooks.environments.pickling import SecretFile
 from podhooks.errors import InputError, ManifestError
 from podhooks.pod.object import mapping, text
 from podhooks.value import Value
 
 NAME_LENGTH = 63  # of a Job: its pods have a label with it
-LUGGAGE_VOLUME = "podhooks-luggage"
+PICKLED_VOLUME = "podhooks-pickled"
 DEFAULT_SPEC: Mapping[str, Any] = {
     "apiVersion": "batch/v1",
     "kind": "Job",
@@ -118,7 +118,7 @@ class Wanted(Value):
     labels: Mapping[str, str] = EMPTY
     annotations: Mapping[str, str] = EMPTY
     env: Mapping[str, str] = EMPTY
-    luggage_dir: str = ""  # empty: nothing is carried
+    pickled_dir: str = ""  # empty: no function is pickled
 
 
 def filled(spec: Mapping[str, Any], wanted: Wanted) -> Object:
@@ -138,10 +138,10 @@ def filled(spec: Mapping[str, Any], wanted: Wanted) -> Object:
     own = {contract.MAIN_CONTAINER: main["name"]} if len(pod["containers"]) > 1 and wanted.annotations else {}
     _merge(template["metadata"], "annotations", {**wanted.annotations, **own})
     _fill_main(main, wanted)
-    if wanted.luggage_dir:
+    if wanted.pickled_dir:
         secret = {"secretName": wanted.name}
-        _append(pod, "volumes", {"name": LUGGAGE_VOLUME, "secret": secret})
-        _append(main, "volumeMounts", {"name": LUGGAGE_VOLUME, "mountPath": wanted.luggage_dir, "readOnly": True})
+        _append(pod, "volumes", {"name": PICKLED_VOLUME, "secret": secret})
+        _append(main, "volumeMounts", {"name": PICKLED_VOLUME, "mountPath": wanted.pickled_dir, "readOnly": True})
     return job
 
 
@@ -181,23 +181,23 @@ def _append(holder: Object, key: str, value: Object) -> None:
     holder[key] = [*(holder.get(key) or []), value]
 
 
-def with_items(job: Object, pieces: Sequence[Piece]) -> Object:
+def with_items(job: Object, files: Sequence[SecretFile]) -> Object:
     """The Secret's volume with the paths of its files; a Secret's keys have no directories."""
     found = copy.deepcopy(job)
     for each in found["spec"]["template"]["spec"].get("volumes") or ():
-        if each["name"] == LUGGAGE_VOLUME:
-            each["secret"]["items"] = [{"key": piece.key, "path": piece.path} for piece in pieces]
+        if each["name"] == PICKLED_VOLUME:
+            each["secret"]["items"] = [{"key": file.key, "path": file.path} for file in files]
     return found
 
 
-def secret(name: str, namespace: str, pieces: Sequence[Piece]) -> Object:
+def secret(name: str, namespace: str, files: Sequence[SecretFile]) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": name, "namespace": namespace},
         "type": "Opaque",
         "immutable": True,
-        "data": {each.key: base64.b64encode(each.content).decode("ascii") for each in pieces},
+        "data": {each.key: base64.b64encode(each.content).decode("ascii") for each in files},
     }
 
 

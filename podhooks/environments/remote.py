@@ -15,7 +15,7 @@ from podhooks import contract, log
 from podhooks.annotations.parser import parse
 from podhooks.annotations.plan import Plan
 from podhooks.context import EMPTY, Hook, PodInfo
-from podhooks.environments import flows, hooks, travel
+from podhooks.environments import flows, hooks, pickling
 from podhooks.environments.handle import Finished
 from podhooks.environments.hooks import Entry, Planned
 from podhooks.environments.local import LocalEnvironment, Site, kept, run, workspace
@@ -97,7 +97,7 @@ def _not_in(entries: tuple[Entry, ...], names: set[str]) -> list[Entry]:
 
 def call_of(entry: Entry) -> str | None:
     """The name that an annotation would call it by."""
-    return entry.options.get("call") if entry.function is None else travel.name_of(entry.function)
+    return entry.options.get("call") if entry.function is None else pickling.name_of(entry.function)
 
 
 def surroundings(environ: Mapping[str, str]) -> Surroundings:

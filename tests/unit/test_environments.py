@@ -12,7 +12,7 @@ import pytest
 
 from podhooks import Environment, LocalEnvironment, contract
 from podhooks.context import Hook
-from podhooks.environments import flows, memory, travel
+from podhooks.environments import flows, memory, pickling
 from podhooks.environments.base import label_mapping
 from podhooks.errors import CallbackNotFound, InputError
 from podhooks.runtime.resolve import load
@@ -20,7 +20,7 @@ from tests.integration import environment_callbacks as callbacks
 
 
 def planned_annotations(environment: Environment) -> dict[str, Any]:
-    planned = environment.planned(travel.Luggage().carry)
+    planned = environment.planned(pickling.PickledFunctions().name_for)
     return {name.removeprefix(contract.PREFIX): text for name, text in planned.annotations.items()}
 
 
@@ -123,19 +123,19 @@ def test_what_can_be_imported_travels_by_name_with_its_options() -> None:
     [lambda: None, callbacks.Notifier("ops"), functools.partial(print, "x"), callbacks.Notifier("a").__call__],
 )
 def test_what_has_no_name_that_leads_to_it_is_pickled(function: Any) -> None:
-    assert travel.name_of(function) is None
-    luggage = travel.Luggage()
-    name = luggage.carry(function, Hook.ON_EXIT)
+    assert pickling.name_of(function) is None
+    pickled = pickling.PickledFunctions()
+    name = pickled.name_for(function, Hook.ON_EXIT)
     assert name.startswith("/etc/podhooks/pickled_on_exit.py:")
-    assert {each.path for each in luggage.pieces} >= {"pickled_on_exit.py", "cloudpickle/cloudpickle.py"}
-    assert luggage.carry(function, Hook.ON_EXIT).startswith("/etc/podhooks/pickled_on_exit_2.py:")
+    assert {each.path for each in pickled.files} >= {"pickled_on_exit.py", "cloudpickle/cloudpickle.py"}
+    assert pickled.name_for(function, Hook.ON_EXIT).startswith("/etc/podhooks/pickled_on_exit_2.py:")
 
 
 def test_a_name_that_leads_to_something_else_is_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     function = callbacks.takes_nothing
-    assert travel.name_of(function) == f"{callbacks.__name__}:takes_nothing"
+    assert pickling.name_of(function) == f"{callbacks.__name__}:takes_nothing"
     monkeypatch.setattr(callbacks, "takes_nothing", lambda: None)
-    assert travel.name_of(function) is None
+    assert pickling.name_of(function) is None
 
 
 class FlowLike:
@@ -152,9 +152,9 @@ class FlowLike:
 def test_a_flow_of_prefect_is_named_after_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
     flow = FlowLike(callbacks.takes_nothing)
     assert flows.name_of(flow) == "load-rows"
-    assert travel.name_of(flow) is None, "the name leads to the function here, not to the flow"
+    assert pickling.name_of(flow) is None, "the name leads to the function here, not to the flow"
     monkeypatch.setattr(callbacks, "takes_nothing", flow)
-    assert travel.name_of(flow) == f"{callbacks.__name__}:takes_nothing"
+    assert pickling.name_of(flow) == f"{callbacks.__name__}:takes_nothing"
 
 
 def test_functions_of_main_are_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,28 +162,28 @@ def test_functions_of_main_are_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
 
     function.__module__, function.__qualname__ = "__main__", "function"
     monkeypatch.setattr(sys.modules["__main__"], "function", function, raising=False)
-    assert travel.name_of(function) is None
+    assert pickling.name_of(function) is None
 
 
-def write_out(luggage: travel.Luggage, directory: Any) -> None:
-    for piece in luggage.pieces:
-        path = directory / piece.path
+def write_out(pickled: pickling.PickledFunctions, directory: Any) -> None:
+    for file in pickled.files:
+        path = directory / file.path
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(piece.content)
+        path.write_bytes(file.content)
 
 
 def test_a_pickled_function_is_found_as_the_runtime_finds_callbacks(tmp_path: Any) -> None:
     secret = 41
-    luggage = travel.Luggage(str(tmp_path))
-    name = luggage.pack(lambda: secret + 1, "on_exit")
-    write_out(luggage, tmp_path)
+    pickled = pickling.PickledFunctions(str(tmp_path))
+    name = pickled.add(lambda: secret + 1, "on_exit")
+    write_out(pickled, tmp_path)
     assert load(name)() == 42
 
 
 def test_another_python_version_is_told_before_anything_is_unpickled(tmp_path: Any) -> None:
-    luggage = travel.Luggage(str(tmp_path))
-    name = luggage.pack(lambda: None, "other_version")
-    write_out(luggage, tmp_path)
+    pickled = pickling.PickledFunctions(str(tmp_path))
+    name = pickled.add(lambda: None, "other_version")
+    write_out(pickled, tmp_path)
     path = tmp_path / "pickled_other_version.py"
     here = str(sys.version_info[:2])
     path.write_text(path.read_text().replace(here, "(3, 9)").replace("pickle.loads", "no_such_function"))
@@ -195,22 +195,22 @@ def test_another_python_version_is_told_before_anything_is_unpickled(tmp_path: A
 
 def test_more_than_a_secret_holds() -> None:
     big = b"\xff" * (1 << 20)
-    luggage = travel.Luggage()
-    luggage.pack(lambda: big, "on_start")
+    pickled = pickling.PickledFunctions()
+    pickled.add(lambda: big, "on_start")
     with pytest.raises(InputError, match=r"<lambda> of .* is 1\d{6} bytes .* a Secret holds 1048576"):
-        _ = luggage.pieces
+        _ = pickled.files
 
 
 def test_what_can_not_be_pickled() -> None:
     lock = threading.Lock()
     with pytest.raises(InputError, match=r"can't be pickled: .*; make what it uses inside"):
-        travel.Luggage().pack(lambda: lock, "on_start")
+        pickling.PickledFunctions().add(lambda: lock, "on_start")
 
 
 def test_without_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
     with pytest.raises(InputError, match="pip install"):
-        travel.Luggage().pack(lambda: None, "on_start")
+        pickling.PickledFunctions().add(lambda: None, "on_start")
 
 
 def test_names_in_memory_are_told_apart_and_forgotten() -> None:

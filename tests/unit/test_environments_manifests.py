@@ -16,7 +16,7 @@ from podhooks import DaskKubernetesEnvironment, KubernetesJobEnvironment
 from podhooks.environments import dask_cluster, manifest
 from podhooks.environments.dask_cluster import ClusterSpec
 from podhooks.environments.manifest import Call, Wanted
-from podhooks.environments.travel import Piece
+from podhooks.environments.pickling import SecretFile
 from podhooks.errors import InputError
 
 OLD_JOB_FILE = """\
@@ -83,10 +83,10 @@ def test_an_image_that_is_given_wins(job_file: Path) -> None:
     assert job["spec"]["template"]["spec"]["containers"][0]["image"] == "mine:2"
 
 
-def test_luggage_is_a_volume_of_the_jobs_secret() -> None:
-    pieces = (Piece("a.py", "a.py", b"1"), Piece("cloudpickle-b.py", "cloudpickle/b.py", b"2"))
-    job = manifest.filled(manifest.DEFAULT_SPEC, wanted(image="i", luggage_dir="/etc/podhooks"))
-    job = manifest.with_items(job, pieces)
+def test_pickled_functions_are_a_volume_of_the_jobs_secret() -> None:
+    files = (SecretFile("a.py", "a.py", b"1"), SecretFile("cloudpickle-b.py", "cloudpickle/b.py", b"2"))
+    job = manifest.filled(manifest.DEFAULT_SPEC, wanted(image="i", pickled_dir="/etc/podhooks"))
+    job = manifest.with_items(job, files)
     pod = job["spec"]["template"]["spec"]
     assert pod["volumes"][0]["secret"] == {
         "secretName": "job-1",
@@ -94,7 +94,7 @@ def test_luggage_is_a_volume_of_the_jobs_secret() -> None:
     }
     assert pod["containers"][0]["volumeMounts"][0]["mountPath"] == "/etc/podhooks"
     made = {"metadata": {"name": "job-1", "uid": "u-1"}}
-    secret = manifest.owned_by(manifest.secret("job-1", "data", pieces), made)
+    secret = manifest.owned_by(manifest.secret("job-1", "data", files), made)
     assert secret["metadata"]["ownerReferences"] == [
         {"apiVersion": "batch/v1", "kind": "Job", "name": "job-1", "uid": "u-1"}
     ]

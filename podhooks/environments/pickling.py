@@ -1,6 +1,6 @@
 """How functions reach another process: by name, or pickled in a Secret.
 
-A function that can be imported travels by its name: the image has its module, in the version that belongs there. A
+A function that can be imported goes by its name: the image has its module, in the version that belongs there. A
 lambda, a closure, a bound method and whatever is defined in `__main__` has no such name. It becomes a Python file with
 the pickle in it, that checks the interpreter's version before it unpickles; callbacks in files are nothing new to the
 runtime. cloudpickle's own few files go along, so the image needs nothing.
@@ -39,7 +39,7 @@ def name_of(function: object) -> str | None:
     return name if found is function and problem(name) is None else None
 
 
-class Piece(Value):
+class SecretFile(Value):
     """A file of the Secret: its key there, its path below the mount, its content."""
 
     key: str
@@ -47,43 +47,43 @@ class Piece(Value):
     content: bytes
 
 
-class Luggage:
-    """What goes along with a Job. `directory` is where it will be found."""
+class PickledFunctions:
+    """The pickled functions of a Job, as files of its Secret. `directory` is where the pod mounts them."""
 
     def __init__(self, directory: str = MOUNT) -> None:
         self.directory = directory
-        self._pieces: dict[str, Piece] = {}
+        self._files: dict[str, SecretFile] = {}
         self._sources: dict[str, str] = {}
 
     @property
-    def pieces(self) -> tuple[Piece, ...]:
+    def files(self) -> tuple[SecretFile, ...]:
         """Raises InputError when they are too big together."""
-        if not self._pieces:
+        if not self._files:
             return ()
-        pieces = (*self._pieces.values(), *_cloudpickle_files())
-        size = sum(len(each.content) for each in pieces)
+        files = (*self._files.values(), *_cloudpickle_files())
+        size = sum(len(each.content) for each in files)
         if size > MAX_BYTES:
-            biggest = max(self._pieces.values(), key=lambda each: len(each.content))
+            biggest = max(self._files.values(), key=lambda each: len(each.content))
             raise InputError(
                 f"{self._sources[biggest.key]} is {len(biggest.content)} bytes when it is pickled, {size} with all "
                 f"that goes along, and a Secret holds {MAX_BYTES}: what does it hold on to? Load big data in the "
                 "function itself, or put the function into a module of the image"
             )
-        return pieces
+        return files
 
-    def carry(self, function: Callable[..., object], hook: Hook) -> str:
+    def name_for(self, function: Callable[..., object], hook: Hook) -> str:
         """The name of a callback where it will run."""
-        return name_of(function) or self.pack(function, hook.name.lower())
+        return name_of(function) or self.add(function, hook.name.lower())
 
-    def pack(self, function: Callable[..., object], stem: str) -> str:
+    def add(self, function: Callable[..., object], stem: str) -> str:
         """The name of a function that is pickled in any case."""
-        number = sum(each.startswith(PREFIX + stem) for each in self._pieces) + 1
+        number = sum(each.startswith(PREFIX + stem) for each in self._files) + 1
         key = f"{PREFIX}{stem}{f'_{number}' if number > 1 else ''}.py"
         attribute = getattr(flows.function_of(function), "__name__", "")
         if not attribute.isidentifier() or attribute.startswith("_"):
             attribute = "function"
         label = described(function)
-        self._pieces[key] = Piece(key, key, source(pickled(function, label), attribute, label).encode())
+        self._files[key] = SecretFile(key, key, source(pickled(function, label), attribute, label).encode())
         self._sources[key] = label
         return f"{self.directory}/{key}:{attribute}"
 
@@ -142,12 +142,12 @@ sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # cloudpickle is th
 '''
 
 
-def _cloudpickle_files() -> list[Piece]:
+def _cloudpickle_files() -> list[SecretFile]:
     import cloudpickle
 
     directory = Path(cloudpickle.__file__).parent
     return [
-        Piece(f"cloudpickle-{path.name}", f"cloudpickle/{path.name}", path.read_bytes())
+        SecretFile(f"cloudpickle-{path.name}", f"cloudpickle/{path.name}", path.read_bytes())
         for path in sorted(directory.glob("*.py"))
     ]
 
