@@ -46,12 +46,12 @@ class State(ServerState):
     crowded_at = -CROWDED_SECONDS
 
 
-class PatientProtocol(HttpToolsProtocol):
-    """Ends connections that are too many, and those whose request doesn't get through its headers.
+class LimitedProtocol(HttpToolsProtocol):
+    """Closes connections above the limit, and those that don't finish sending headers in time.
 
-    uvicorn's own limit answers 503 to everybody while it lasts, also to API servers that were connected before the
-    crowd came; for headers it waits without end. Both end by abort(): close() waits for half a minute for the farewell
-    of a client that doesn't listen, which keeps its place meanwhile.
+    uvicorn's own limit answers 503 to every client while it lasts, also to API servers that were connected before. For
+    headers uvicorn waits without end. Both kinds end by abort(): close() waits up to 30 s for the TLS farewell of a
+    client that doesn't listen, and the connection counts meanwhile.
     """
 
     server_state: State
@@ -118,7 +118,7 @@ def listener(host: str, port: int) -> socket.socket:
 def web_server(app: Any, settings: Settings, context: ssl.SSLContext | None = None) -> Server:
     config = uvicorn.Config(
         app,
-        http=PatientProtocol,
+        http=LimitedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
