@@ -22,7 +22,7 @@ from podhooks import log
 from podhooks.errors import InputError
 from podhooks.runtime.client import Access
 from podhooks_operator.certificates.files import Files
-from podhooks_operator.certificates.keeper import Keeper
+from podhooks_operator.certificates.refresher import Refresher
 from podhooks_operator.certificates.selfmade import SelfMade
 from podhooks_operator.certificates.source import Source
 from podhooks_operator.certificates.tls import LiveContext
@@ -160,13 +160,13 @@ class Operator:
         namespace = settings.namespace or access.namespace
         cluster, self._metrics, self._live = Cluster(access), Metrics(), LiveContext()
         source = certificate_source(cluster, settings, namespace)
-        self._keeper = Keeper(
+        self._refresher = Refresher(
             cluster, source, self._live, self._metrics, settings.webhook_configuration, settings.check_interval
         )
         self._recorder = Recorder(Cluster(access), lambda result: self._metrics.events.labels(result).inc(), monotonic)
-        app = WebhookApp(settings.review, self._metrics, self._recorder.record, lambda: self._keeper.draining)
+        app = WebhookApp(settings.review, self._metrics, self._recorder.record, lambda: self._refresher.draining)
         self._webhook = web_server(app, settings, self._live.context)
-        self._health = web_server(HealthApp(self._keeper.problems, self._metrics), settings)
+        self._health = web_server(HealthApp(self._refresher.problems, self._metrics), settings)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -178,22 +178,22 @@ class Operator:
         sockets = [listener(self._settings.host, port) for port in (self._settings.port, self._settings.health_port)]
         names = [each.getsockname()[1] for each in sockets]
         log.info("podhooks-operator", webhook=names[0], health=names[1])
-        background = [asyncio.create_task(each) for each in (self._keeper.run(), self._recorder.run())]
+        background = [asyncio.create_task(each) for each in (self._refresher.run(), self._recorder.run())]
         health = asyncio.create_task(self._health.serve([sockets[1]]))
-        await _first(self._stop, self._keeper.certified)
+        await _first(self._stop, self._refresher.certified)
         webhook = asyncio.create_task(self._webhook.serve([sockets[0]]))
         await self._stop.wait()
         await self._end(webhook)
         for each in background:
             each.cancel()
         await asyncio.gather(*background, return_exceptions=True)
-        await self._keeper.close()
+        await self._refresher.close()
         self._health.should_exit = True
         await health
 
     async def _end(self, webhook: asyncio.Task[None]) -> None:
         """Readiness first, so that no new requests are sent; then what is under way is answered."""
-        self._keeper.draining = True
+        self._refresher.draining = True
         log.info("shutting down", drain_seconds=self._settings.drain)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._hurry.wait(), self._settings.drain)

@@ -16,7 +16,7 @@ import kubernetes_validate
 import pytest
 from podhooks_operator.certificates import x509
 from podhooks_operator.certificates.files import Files
-from podhooks_operator.certificates.keeper import Keeper
+from podhooks_operator.certificates.refresher import Refresher
 from podhooks_operator.certificates.published import Published, parse
 from podhooks_operator.certificates.readiness import problems
 from podhooks_operator.certificates.rotation import (
@@ -352,11 +352,11 @@ def test_an_api_server_that_hangs_at_the_end_leaves_no_traceback() -> None:
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
         cluster = Hanging(Access("https://127.0.0.1:1"))
-        keeper = Keeper(cluster, Files(Path("/nowhere")), LiveContext(), Metrics(), "podhooks", 1.0)
-        running = asyncio.create_task(keeper.run())
+        refresher = Refresher(cluster, Files(Path("/nowhere")), LiveContext(), Metrics(), "podhooks", 1.0)
+        running = asyncio.create_task(refresher.run())
         await asyncio.to_thread(asked.wait, 30)
         running.cancel()
-        closing = asyncio.create_task(keeper.close())
+        closing = asyncio.create_task(refresher.close())
         await asyncio.sleep(0)
         let_go.set()
         await closing

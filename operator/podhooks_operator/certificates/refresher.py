@@ -24,7 +24,7 @@ REMINDER_SECONDS = 60.0
 UNREADY_INTERVAL_SECONDS = 1.0  # at most, between two looks while we are not ready
 
 
-class Keeper:
+class Refresher:
     """The network is asked in a thread; everything that requests see changes in the event loop."""
 
     def __init__(
