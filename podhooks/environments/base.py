@@ -59,10 +59,10 @@ class Environment:
         """on_start's and on_exit's callbacks."""
         return hooks.entries(self.on_start, Hook.ON_START), hooks.entries(self.on_exit, Hook.ON_EXIT)
 
-    def planned(self, carry: hooks.Carry, annotations: Mapping[str, str] | None = None) -> Planned:
+    def planned(self, name_for: hooks.NameFor, annotations: Mapping[str, str] | None = None) -> Planned:
         """The annotations that ask for the callbacks. Raises InputError."""
         on_start, on_exit = self.entries
-        return hooks.planned(on_start, on_exit, self.annotations if annotations is None else annotations, carry)
+        return hooks.planned(on_start, on_exit, self.annotations if annotations is None else annotations, name_for)
 
     def setup(self, flow: Callable[..., object]) -> None:
         """Make what has to be there before `execute`: nothing, for most."""

@@ -24,7 +24,7 @@ Callbacks: TypeAlias = Callback | Sequence[Callback] | None
 """A function, a name (`package.module:function`), a mapping as in the annotations whose `call` may be a function, or
 several of these."""
 
-Carry: TypeAlias = Callable[[Callable[..., object], Hook], str]
+NameFor: TypeAlias = Callable[[Callable[..., object], Hook], str]
 """Makes a function callable where the hook will run, and gives the name that it has there."""
 
 ARGUMENTS = {Hook.ON_START: "on_start", Hook.ON_EXIT: "on_exit"}
@@ -112,14 +112,14 @@ class Planned(Value):
 
 
 def planned(
-    on_start: Sequence[Entry], on_exit: Sequence[Entry], annotations: Mapping[str, str], carry: Carry
+    on_start: Sequence[Entry], on_exit: Sequence[Entry], annotations: Mapping[str, str], name_for: NameFor
 ) -> Planned:
     """Raises InputError with all that is wrong with the annotations."""
     labels: dict[str, str] = {}
     texts = dict(annotations)
     for hook, each in ((Hook.ON_START, on_start), (Hook.ON_EXIT, on_exit)):
         if each:
-            texts[ANNOTATIONS[hook]] = json.dumps([_written(one, hook, carry, labels) for one in each])
+            texts[ANNOTATIONS[hook]] = json.dumps([_written(one, hook, name_for, labels) for one in each])
     plan, findings = parse(texts)
     errors = [f"{each.where}: {each.message}" for each in findings if each.severity is Severity.ERROR]
     if errors:
@@ -127,10 +127,10 @@ def planned(
     return Planned(texts, plan, labels)
 
 
-def _written(entry: Entry, hook: Hook, carry: Carry, labels: dict[str, str]) -> dict[str, Any]:
+def _written(entry: Entry, hook: Hook, name_for: NameFor, labels: dict[str, str]) -> dict[str, Any]:
     if entry.function is None:
         return dict(entry.options)
-    name = carry(entry.function, hook)
+    name = name_for(entry.function, hook)
     labels[name] = entry.label if ":" not in entry.label and _is_made(name) else name
     return {"call": name, **entry.options}
 

@@ -14,7 +14,7 @@ from podhooks.cluster.stand_in import StandIn
 from podhooks.context import EMPTY
 from podhooks.environments import clusters, flows, manifest, pickling
 from podhooks.environments.base import Environment, label_mapping
-from podhooks.environments.hooks import Callbacks, Carry, Planned
+from podhooks.environments.hooks import Callbacks, NameFor, Planned
 from podhooks.environments.job_handle import JobHandle
 from podhooks.environments.manifest import Call, Object, Wanted
 from podhooks.environments.pickling import PickledFunctions, SecretFile
@@ -87,14 +87,14 @@ class KubernetesJobEnvironment(Environment):
         self._spec = manifest.read_job_file(self.job_spec_file) if self.job_spec_file else dict(manifest.DEFAULT_SPEC)
         super().__init__(labels, on_start, on_exit, metadata, annotations)
 
-    def planned(self, carry: Carry, annotations: Mapping[str, str] | None = None) -> Planned:
+    def planned(self, name_for: NameFor, annotations: Mapping[str, str] | None = None) -> Planned:
         """With the annotations that the job file has itself; what is given here wins."""
         own = manifest.template_annotations(self._spec)
         for name, given in ((contract.ON_START, self.on_start), (contract.ON_EXIT, self.on_exit)):
             if given is not None and name in own:
                 argument = name.removeprefix(contract.PREFIX).replace("-", "_")
                 raise InputError(f"{self.job_spec_file}: has the annotation {name}, and {argument}= is given, too")
-        return super().planned(carry, {**own, **(self.annotations if annotations is None else annotations)})
+        return super().planned(name_for, {**own, **(self.annotations if annotations is None else annotations)})
 
     def execute(
         self,

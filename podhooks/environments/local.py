@@ -57,8 +57,8 @@ class LocalEnvironment(Environment):
     def execute(self, flow: Callable[..., object], parameters: Mapping[str, Any] = EMPTY) -> Finished:
         """Returns when main and on_exit are over. A KeyboardInterrupt is raised again after on_exit."""
         flow = flows.check(flow)
-        with kept() as carry, workspace() as work_dir:
-            planned = self.planned(carry)
+        with kept() as name_for, workspace() as work_dir:
+            planned = self.planned(name_for)
             site = Site(self._pod(flow, planned), work_dir, os.path.join(work_dir, "shared"), isolated=self.isolated)
             return run(flow, parameters, planned, site)
 

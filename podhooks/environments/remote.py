@@ -70,13 +70,13 @@ class RemoteEnvironment(LocalEnvironment):
     def execute(self, flow: Callable[..., object], parameters: Mapping[str, Any] = EMPTY) -> Finished:
         flow = flows.check(flow)
         around = surroundings(os.environ)
-        with kept() as carry, workspace() as work_dir:
-            planned = self._left(around, carry)
+        with kept() as name_for, workspace() as work_dir:
+            planned = self._left(around, name_for)
             pod = around.pod if around.is_injected else self._pod(flow, planned)
             shared_dir = around.shared_dir or os.path.join(work_dir, "shared")
             return run(flow, parameters, planned, Site(pod, work_dir, shared_dir))
 
-    def _left(self, around: Surroundings, carry: hooks.Carry) -> Planned:
+    def _left(self, around: Surroundings, name_for: hooks.NameFor) -> Planned:
         """What the pod's own containers don't see to."""
         on_start, on_exit = self.entries
         rest = {hook: _not_in(each, around.names(hook)) for hook, each in zip(Hook, (on_start, on_exit), strict=True)}
@@ -88,7 +88,7 @@ class RemoteEnvironment(LocalEnvironment):
                     f"don't name them, or can't be read; name them in {hooks.ANNOTATIONS[hook]}",
                     callbacks=names,
                 )
-        return hooks.planned(rest[Hook.ON_START], rest[Hook.ON_EXIT], self.annotations, carry)
+        return hooks.planned(rest[Hook.ON_START], rest[Hook.ON_EXIT], self.annotations, name_for)
 
 
 def _not_in(entries: tuple[Entry, ...], names: set[str]) -> list[Entry]:

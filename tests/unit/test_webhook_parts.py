@@ -16,9 +16,9 @@ import kubernetes_validate
 import pytest
 from podhooks_operator.certificates import x509
 from podhooks_operator.certificates.files import Files
-from podhooks_operator.certificates.refresher import Refresher
 from podhooks_operator.certificates.published import Published, parse
 from podhooks_operator.certificates.readiness import problems
+from podhooks_operator.certificates.refresher import Refresher
 from podhooks_operator.certificates.rotation import (
     Adopt,
     Begin,
