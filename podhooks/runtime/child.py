@@ -7,7 +7,7 @@ import sys
 
 from podhooks import contract
 from podhooks.errors import CallbackNotFound, PodhooksError
-from podhooks.runtime import children, fresh, resolve
+from podhooks.runtime import children, forked, resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def work(callback: Callback, context: RunContext, cgroup_dir: str) -> children.W
 def run_function(callback: Callback, context: RunContext, report: int) -> int:
     say = reporter(report)
     inherit_environment(context)
-    fresh.run_site()
+    forked.run_site()
     try:
-        sys.path[:] = fresh.import_path(sys.path, resolve.first_directory(callback.call))
+        sys.path[:] = forked.import_path(sys.path, resolve.first_directory(callback.call))
         function = resolve.load(callback.call)
         arguments, named = resolve.bind(function, callback.arguments, context)
     except CallbackNotFound as error:
@@ -161,7 +161,7 @@ def run_command(callback: Callback, context: RunContext, report: int) -> int:
     inherit_environment(context)
     command = callback.exec
     connect_stdin(context)
-    fresh.restore_signals_for_exec()
+    forked.restore_signals_for_exec()
     try:
         os.execvpe(command[0], command, {**os.environ, **variables(context)})  # noqa: S606
     except OSError as error:

@@ -13,7 +13,7 @@ import time
 from enum import Enum
 
 from podhooks import contract, log
-from podhooks.runtime import fresh, processes
+from podhooks.runtime import forked, processes
 from podhooks.runtime.descriptors import open_standard_descriptors
 from podhooks.runtime.output import FLUSH_SECONDS, READ_BYTES, LineMarker, Sink
 from podhooks.value import Value
@@ -184,7 +184,7 @@ def be_child(work: Work, output: int, report: int, mark: str) -> None:
     code = contract.EXIT_CALLBACK_FAILED
     try:
         os.environ[contract.ENV_MARK] = mark
-        fresh.become(work.name, output, report, work.cgroup_dir)
+        forked.become(work.name, output, report, work.cgroup_dir)
         code = work.run(report)
     except BaseException as error:  # noqa: BLE001  what our own part of the child did wrong
         log.error("the callback's process failed", cause=repr(error))

@@ -9,7 +9,7 @@ import os
 import sys
 
 from podhooks.errors import CallbackNotFound
-from podhooks.runtime import children, fresh
+from podhooks.runtime import children, forked
 from podhooks.runtime.children import CutOff, Watch
 from podhooks.value import Value
 
@@ -121,7 +121,7 @@ def missing_module(name: str, missing: str) -> str:
     names = (module.name for module in pkgutil.iter_modules(path))
     # `hooks` is what users call their own module: no misspelt `podhooks`
     suggestion = did_you_mean(leaf, (each for each in names if leaf[:3] == "pod" or not each.startswith("podhooks")))
-    where = f"in {parent}" if parent else f"on the import path (current directory: {fresh.current_directory()})"
+    where = f"in {parent}" if parent else f"on the import path (current directory: {forked.current_directory()})"
     return f"no module named {missing!r} {where}{suggestion or '; is it installed in this image?'}"
 
 
@@ -272,7 +272,7 @@ def check_one(callback: Callback, path: Sequence[str]) -> str:
         if callback.exec:
             check_command(callback.exec)
         else:
-            sys.path[:] = fresh.import_path(path, first_directory(callback.call))
+            sys.path[:] = forked.import_path(path, first_directory(callback.call))
             bind(load(callback.call), callback.arguments, None)
     except CallbackNotFound as error:
         return str(error)
@@ -322,7 +322,7 @@ class Check:
 
 def report_each(callbacks: Sequence[Callback]) -> Callable[[int], int]:
     def work(report: int) -> int:
-        fresh.run_site()
+        forked.run_site()
         path = tuple(sys.path)
         for position, callback in enumerate(callbacks):
             line = " ".join(check_one(callback, path).splitlines())

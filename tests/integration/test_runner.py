@@ -23,7 +23,7 @@ import pytest
 from podhooks import contract
 from podhooks.context import Hook
 from podhooks.runtime import children
-from podhooks.runtime.fresh import data_limit, import_path
+from podhooks.runtime.forked import data_limit, import_path
 from podhooks.runtime.record import parse_message
 
 RUN_LIST = Path(__file__).with_name("run_list.py")
@@ -662,9 +662,9 @@ def test_a_callback_sees_a_fresh_process(lists: Lists) -> None:
 
 
 def test_the_import_path_puts_the_users_first_and_ours_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("podhooks.runtime.fresh.RUNTIME_DIR", "/r")
+    monkeypatch.setattr("podhooks.runtime.forked.RUNTIME_DIR", "/r")
     assert import_path(["/r", "/lib", "/app"], "/app") == ["/app", "/lib", "/r"]
-    monkeypatch.setattr("podhooks.runtime.fresh.RUNTIME_DIR", "/v/site-packages")
+    monkeypatch.setattr("podhooks.runtime.forked.RUNTIME_DIR", "/v/site-packages")
     assert import_path(["/v/site-packages", "/lib"], "/app") == ["/app", "/v/site-packages", "/lib"]
 
 
