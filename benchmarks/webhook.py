@@ -23,7 +23,7 @@ from podhooks_operator.server import listener, web_server
 from podhooks_operator.settings import Settings
 from podhooks_operator.webhook.alike import SIZE, TOKEN_VOLUME
 from podhooks_operator.webhook.app import JSON, WebhookApp, read_body, respond
-from podhooks_operator.webhook.review import ReviewSettings, judge
+from podhooks_operator.webhook.review import ReviewSettings, review
 
 from benchmarks.pod import recorded_pod
 from benchmarks.result import Row, interleaved
@@ -172,7 +172,7 @@ async def empty(scope: Any, receive: Any, send: Any) -> None:
     await respond(send, 200, EMPTY_ANSWER, JSON)
 
 
-EMPTY_ANSWER = json.dumps(judge({}, ReviewSettings()).answer).encode()
+EMPTY_ANSWER = json.dumps(review({}, ReviewSettings()).answer).encode()
 
 
 async def serve(what: str) -> None:

@@ -76,7 +76,7 @@ def test_the_webhook(case: DoorCase) -> None:
         "object": pod,
     }
     asked = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-    response = review(asked, ReviewSettings(case.settings))["response"]
+    response = review(asked, ReviewSettings(case.settings)).answer["response"]
     assert response["allowed"] is True
     patched = jsonpatch.apply_patch(pod, json.loads(base64.b64decode(response["patch"])))
     assert comparable(patched) == comparable(case.as_pod(case.golden))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podhooks_operator.webhook.alike import TOKEN_VOLUME, Injector, injected
-from podhooks_operator.webhook.review import ReviewSettings, judge
+from podhooks_operator.webhook.review import ReviewSettings, review
 
 from podhooks import contract
 from podhooks.inject import InjectSettings
@@ -113,4 +113,4 @@ def test_with_and_without_memory_the_answers_are_the_same(asked: list[tuple[str,
                 "object": pod(number, token=token, value=value),
             },
         }
-        assert judge(request, ReviewSettings(), injector) == judge(request, ReviewSettings())
+        assert review(request, ReviewSettings(), injector) == review(request, ReviewSettings())

@@ -39,7 +39,7 @@ from podhooks_operator.lease import Claim, Seen, claim
 from podhooks_operator.metrics import Metrics
 from podhooks_operator.settings import OPTIONS, CertificateSource, Settings, read_settings
 from podhooks_operator.webhook import app
-from podhooks_operator.webhook.review import Review, ReviewSettings, judge
+from podhooks_operator.webhook.review import Review, ReviewSettings, review
 
 from podhooks.cli import main as podhooks
 from podhooks.cli.render import as_json, as_yaml
@@ -145,7 +145,7 @@ def test_the_page_has_every_setting_with_its_default() -> None:
 
 def test_the_page_has_every_metric() -> None:
     metrics = Metrics()
-    metrics.observe(judge({}, ReviewSettings()).outcome, 0.1)
+    metrics.observe(review({}, ReviewSettings()).outcome, 0.1)
     text = metrics.text().decode()
     names = set(re.findall(r"^# TYPE (\w+?)(?:_total|_created)? ", text, re.MULTILINE))
     assert names == set(re.findall(r"`(podhooks_webhook_\w+)`", PAGE))

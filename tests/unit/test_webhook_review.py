@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from podhooks_operator.webhook.admissionwarnings import MAX_ALL_CHARACTERS, MAX_CHARACTERS, limited, sentence
 from podhooks_operator.webhook.events import MAX_MESSAGE, counted_up, event, message
 from podhooks_operator.webhook.jsondiff import diff
-from podhooks_operator.webhook.review import Refusal, ReviewSettings, judge, review
+from podhooks_operator.webhook.review import Refusal, ReviewSettings, review
 from ruamel.yaml import YAML
 
 from podhooks import contract
@@ -66,7 +66,7 @@ def annotated(**annotations: str) -> dict[str, Any]:
 
 def response(request: Any, settings: ReviewSettings = DEFAULTS) -> dict[str, Any]:
     """The response of a review that the API server accepts. The API server compares uid, and takes nothing but JSON."""
-    answer = json.loads(json.dumps(review(request, settings)))
+    answer = json.loads(json.dumps(review(request, settings).answer))
     assert (answer["apiVersion"], answer["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
     assert list(answer) == ["apiVersion", "kind", "response"]
     found: dict[str, Any] = answer["response"]
@@ -119,25 +119,25 @@ def with_defaults(pod: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_pod_that_was_injected_before_it_was_created_gets_no_patch() -> None:
     pod = with_defaults(inject(POD)[0])
-    found = judge(request(pod), DEFAULTS)
+    found = review(request(pod), DEFAULTS)
     assert found.outcome == "unchanged"
     assert "patch" not in response(request(pod))
     pod["metadata"]["annotations"][contract.ON_EXIT] = "app:other"
-    assert judge(request(pod), DEFAULTS).outcome == "updated"
+    assert review(request(pod), DEFAULTS).outcome == "updated"
     other = with_defaults(inject(POD, InjectSettings(pull_policy="Never"))[0])
     other["spec"]["volumes"][-2]["image"]["pullPolicy"] = "Never"
-    assert judge(request(other), DEFAULTS).outcome == "updated"
+    assert review(request(other), DEFAULTS).outcome == "updated"
 
 
 def test_mounts_that_differ_are_not_taken_for_the_token_of_the_service_account() -> None:
     for field, value in (("mountPath", "/elsewhere"), ("name", "other")):
         pod = with_defaults(inject(POD)[0])
         pod["spec"]["initContainers"][0]["volumeMounts"][0][field] = value
-        assert judge(request(pod), DEFAULTS).outcome == "updated"
+        assert review(request(pod), DEFAULTS).outcome == "updated"
     pod = inject(POD)[0]
     own = {"name": "own-token", "mountPath": contract.SERVICE_ACCOUNT_DIR}
     pod["spec"]["containers"][0]["volumeMounts"].append(own)  # what main mounts, callbacks have to have
-    assert judge(request(pod), DEFAULTS).outcome == "updated"
+    assert review(request(pod), DEFAULTS).outcome == "updated"
 
 
 def test_only_what_is_different_is_in_the_patch() -> None:
@@ -176,7 +176,7 @@ def test_what_is_no_review_is_admitted_with_a_warning(nonsense: Any) -> None:
     assert answer["allowed"] is True
     assert "patch" not in answer
     assert "AdmissionReview" in answer["warnings"][0]
-    assert judge(nonsense, STRICT).denied is False
+    assert review(nonsense, STRICT).denied is False
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_annotations_that_no_pod_can_have_are_not_read() -> None:
     """The API server refuses them, but only after the webhooks."""
     for length, outcome in ((200_000, "injected"), (300_000, "ignored")):
         pod = annotated(on_exit=",".join(["app:notify"] * (length // 11)))
-        found = judge(request(pod), STRICT)
+        found = review(request(pod), STRICT)
         assert (found.outcome, found.denied, found.answer["response"]["allowed"]) == (outcome, False, True)
 
 
@@ -221,7 +221,7 @@ def test_a_pod_that_is_made_to_be_long_costs_no_more_than_its_length() -> None:
         CountedName.compared = 0
         pod = annotated(on_exit="app:notify", main_container="*")
         pod["spec"]["containers"] = [{"name": CountedName(f"c{number}"), "image": "a"} for number in range(containers)]
-        assert judge(request(pod), DEFAULTS).outcome == "injected"
+        assert review(request(pod), DEFAULTS).outcome == "injected"
         return CountedName.compared
 
     assert comparisons(4_000) < 5 * comparisons(1_000)  # the square of four would be sixteen
@@ -239,7 +239,7 @@ JSON_VALUES = st.recursive(
 def test_any_pod_gets_an_answer(metadata: Any, spec: Any, strict: bool) -> None:
     metadata = {"annotations": {contract.ON_EXIT: "a:b"}, **metadata} if isinstance(metadata, dict) else metadata
     pod = {"metadata": metadata, "spec": spec}
-    found = judge(request(pod), STRICT if strict else DEFAULTS)
+    found = review(request(pod), STRICT if strict else DEFAULTS)
     assert found.failure is None
     assert response(request(pod))["uid"] == "705ab4f5"
 
@@ -274,7 +274,7 @@ WRONG = annotated(on_exitt="app:notify", on_exit_timeout="5 parsecs")
 
 
 def test_errors_admit_the_pod_as_it_is_and_say_so() -> None:
-    found = judge(request(WRONG), DEFAULTS)
+    found = review(request(WRONG), DEFAULTS)
     answer = response(request(WRONG))
     assert answer["allowed"] is True
     assert "patch" not in answer
@@ -290,7 +290,7 @@ def test_errors_admit_the_pod_as_it_is_and_say_so() -> None:
 def test_errors_of_a_pod_that_another_door_has_injected_are_not_told_as_if_it_had_no_callbacks() -> None:
     pod = inject(annotated(on_exit="app:notify"), InjectSettings())[0]
     pod["metadata"]["annotations"][contract.PREFIX + "on-exitt"] = "app:notify"
-    found = judge(request(pod), DEFAULTS)
+    found = review(request(pod), DEFAULTS)
     answer = response(request(pod))
     assert "patch" not in answer
     assert answer["warnings"][0].startswith("podhooks: left as it was injected before: podhooks.io/on-exitt: ")
@@ -303,7 +303,7 @@ def test_errors_deny_the_pod_where_that_is_asked_for() -> None:
     assert answer["allowed"] is False
     assert answer["status"]["code"] == 422
     assert "did you mean podhooks.io/on-exit?" in answer["status"]["message"]
-    found = judge(request(WRONG), STRICT)
+    found = review(request(WRONG), STRICT)
     assert found.denied is True
     assert found.refusal is None
 
@@ -320,26 +320,26 @@ def test_pods_of_controllers_have_no_name_yet() -> None:
     pod = copy.deepcopy(POD)
     pod["metadata"] = {**pod["metadata"], "generateName": "etl-"}
     del pod["metadata"]["name"]
-    found = judge(request(pod), DEFAULTS)
+    found = review(request(pod), DEFAULTS)
     assert (found.name, found.namespace) == ("etl-*", "team")
 
 
 def test_the_namespace_is_the_requests_and_not_the_pods() -> None:
     pod = copy.deepcopy(WRONG)
     pod["metadata"]["namespace"] = "elsewhere"
-    found = judge(request(pod), DEFAULTS)
+    found = review(request(pod), DEFAULTS)
     assert found.refusal is not None
     assert (found.namespace, found.refusal.namespace) == ("team", "team")
 
 
 def test_a_dry_run_is_marked() -> None:
-    assert judge(request(WRONG, dryRun=True), DEFAULTS).dry_run is True
-    assert judge(request(WRONG), DEFAULTS).dry_run is False
+    assert review(request(WRONG, dryRun=True), DEFAULTS).dry_run is True
+    assert review(request(WRONG), DEFAULTS).dry_run is False
 
 
 def test_a_bug_of_the_injector_stops_no_pod() -> None:
     broken = ReviewSettings(InjectSettings(resources=None), fail_on_invalid=True)  # type: ignore[arg-type]
-    found = judge(request(POD), broken)
+    found = review(request(POD), broken)
     assert found.failure is not None
     assert found.reasons == ("internal-error",)
     assert response(request(POD), broken)["allowed"] is True
@@ -406,6 +406,6 @@ def test_the_controller_is_the_owner_among_several() -> None:
     pod = copy.deepcopy(WRONG)
     other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "1"}
     pod["metadata"]["ownerReferences"] = [other, OWNER]
-    found = judge(request(pod), DEFAULTS).refusal
+    found = review(request(pod), DEFAULTS).refusal
     assert found is not None
     assert found.owner == OWNER

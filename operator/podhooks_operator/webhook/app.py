@@ -17,7 +17,7 @@ from podhooks import log
 from podhooks.render.webhook import PATH
 from podhooks_operator.metrics import CONTENT_TYPE, Metrics
 from podhooks_operator.webhook.alike import Injector
-from podhooks_operator.webhook.review import NOT_A_REVIEW, Refusal, Review, ReviewSettings, judge, not_a_review
+from podhooks_operator.webhook.review import NOT_A_REVIEW, Refusal, Review, ReviewSettings, not_a_review, review
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -74,17 +74,17 @@ class WebhookApp:
     def _answer(self, body: bytes) -> tuple[int, bytes]:
         began = perf_counter()
         try:
-            review, status = judge(orjson.loads(body), self._settings, self._injector), 200
+            found, status = review(orjson.loads(body), self._settings, self._injector), 200
         except (ValueError, RecursionError):
-            review, status = not_a_review(), 400
-        content = orjson.dumps(review.answer)
+            found, status = not_a_review(), 400
+        content = orjson.dumps(found.answer)
         seconds = perf_counter() - began
-        self._metrics.observe(review.outcome, seconds, review.reasons, denied=review.denied)
-        if review.reasons == (NOT_A_REVIEW,):
+        self._metrics.observe(found.outcome, seconds, found.reasons, denied=found.denied)
+        if found.reasons == (NOT_A_REVIEW,):
             self._metrics.rejected.labels(str(status)).inc()
-        if review.refusal is not None and not review.dry_run:
-            self._record(review.refusal)
-        tell(review, seconds)
+        if found.refusal is not None and not found.dry_run:
+            self._record(found.refusal)
+        tell(found, seconds)
         return status, content
 
     async def _reject(self, send: Send, status: int, why: str) -> None:

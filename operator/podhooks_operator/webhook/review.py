@@ -72,11 +72,7 @@ class Review(Value):
     failure: Exception | None = None
 
 
-def review(request: Mapping[str, Json], settings: ReviewSettings) -> Mapping[str, Json]:
-    return judge(request, settings).answer
-
-
-def judge(
+def review(
     request: Json, settings: ReviewSettings, injector: Callable[[dict[str, Json]], Injected] | None = None
 ) -> Review:
     """The whole decision. Never raises. `injector` remembers what it did from one review to the next."""
