@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from podhooks import contract
-from podhooks.admission_policy import quantities
+from podhooks.admission_policy import resource_variables
 from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quoted
 from podhooks.admission_policy.predicates import is_shared_env, is_shared_mount
 from podhooks.admission_policy.reserve import is_duration
@@ -63,7 +63,7 @@ def _annotations() -> Iterator[tuple[str, str]]:
         given = f"variables.given[{quoted(name)}]"
         condition = f"variables.withExit && {quoted(name)} in variables.given && !{is_duration(given)}"
         yield condition, f"{name} isn't a duration: write one like 30s, 5m or 1h30m"
-    condition = f"{quoted(contract.RESOURCES)} in variables.given && !{quantities.is_readable()}"
+    condition = f"{quoted(contract.RESOURCES)} in variables.given && !{resource_variables.is_readable()}"
     yield condition, f"{contract.RESOURCES} can't be read by the admission policy: write plain JSON with quantities"
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from podhooks import contract
 from podhooks.annotations.plan import Plan
 from podhooks.context import EMPTY
-from podhooks.inject.quantities import completed
+from podhooks.inject.container_resources import completed
 from podhooks.inject.settings import InjectSettings
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import main_container, main_containers, mapping, mappings

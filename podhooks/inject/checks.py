@@ -11,7 +11,7 @@ from podhooks.annotations.finding import Finding, Severity, did_you_mean
 from podhooks.annotations.plan import Guarantee, Mode
 from podhooks.inject import containers, dask, pod_resources
 from podhooks.inject.case import Case
-from podhooks.inject.quantities import is_quantity
+from podhooks.inject.container_resources import is_quantity
 from podhooks.inject.settings import Delivery
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import mapping, mappings, sequence, text, whole

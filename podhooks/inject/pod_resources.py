@@ -13,7 +13,7 @@ from podhooks.annotations.finding import Finding, Severity
 from podhooks.annotations.plan import Mode
 from podhooks.annotations.quantities import quantity
 from podhooks.inject.case import Case
-from podhooks.inject.quantities import is_quantity
+from podhooks.inject.container_resources import is_quantity
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import mapping
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from podhooks import contract
-from podhooks.admission_policy import PolicySettings, binding, policy, problems, quantities, reserve
+from podhooks.admission_policy import PolicySettings, binding, policy, problems, reserve, resource_variables
 from podhooks.admission_policy.cel import Cel, first_match, literal, pattern
 from podhooks.admission_policy.inherited import MOUNT_FIELDS, SECURITY_FIELDS
 from podhooks.annotations.durations import parse_duration
@@ -147,7 +147,7 @@ OTHER_RESOURCES = ["requests: {cpu: 2}", '{"requests": {"cpu": "\\u0032"}}', "{}
 
 @pytest.mark.parametrize("text", [*JSON_RESOURCES, *OTHER_RESOURCES])
 def test_resources_are_read_where_they_are_plain_json(text: str) -> None:
-    assert bool(re.search(quantities.JSON, text)) == (text in JSON_RESOURCES)
+    assert bool(re.search(resource_variables.JSON, text)) == (text in JSON_RESOURCES)
 
 
 def reserved_ms(text: str, timeout_ms: int) -> int:

@@ -18,7 +18,7 @@ PARTS = ("requests", "limits")
 
 
 def resource_variables(defaults: Mapping[str, Json]) -> dict[str, str]:
-    """`requests` and `limits` of our containers: always both, by the rules of podhooks.inject.quantities."""
+    """`requests` and `limits` of our containers: always both, by the rules of podhooks.inject.container_resources."""
     return {
         "resourcesText": f"variables.given[?{quoted(contract.RESOURCES)}].orValue('')",
         **{f"{part}Given": _given(part) for part in PARTS},
