@@ -18,7 +18,7 @@ from podhooks.annotations.durations import format_duration
 from podhooks.annotations.plan import Guarantee, Mode, Plan, Policy
 from podhooks.inject import InjectSettings, containers
 from podhooks.inject.case import Case
-from podhooks.inject.settings import DEFAULT_RESOURCES, Delivery
+from podhooks.inject.inject_settings import DEFAULT_RESOURCES, Delivery
 from podhooks.render.pod_rbac import pod_rules
 from podhooks.version import __version__
 

@@ -10,7 +10,7 @@ from typing import Any
 from podhooks import contract
 from podhooks.annotations.options import WHEN_WORDS
 from podhooks.annotations.plan import Guarantee, Mode, Policy
-from podhooks.inject.settings import Delivery
+from podhooks.inject.inject_settings import Delivery
 
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"

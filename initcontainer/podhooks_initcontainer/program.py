@@ -11,7 +11,7 @@ from podhooks.errors import PlanError, PodhooksError
 from podhooks.pod import info as podinfo
 from podhooks.runtime import resolve
 from podhooks.runtime.children import Watch
-from podhooks.runtime.settings import Settings
+from podhooks.runtime.pod_settings import PodSettings
 from podhooks.value import Value
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class OnStart(Value):
     """Everything that one run of the program consists of."""
 
-    settings: Settings
+    settings: PodSettings
     environ: Mapping[str, str]
     pod: PodInfo
     plan: Plan
@@ -39,7 +39,7 @@ class OnStart(Value):
         Raises:
             InputError: the environment or the annotations can't be used.
         """
-        settings = Settings.from_environ(environ)
+        settings = PodSettings.from_environ(environ)
         pod = podinfo.read(settings.podinfo_dir, environ)
         plan = usable_plan(pod.annotations, settings.termination_log)
         return cls(settings, environ, pod, plan, stop)

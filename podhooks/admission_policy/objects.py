@@ -5,7 +5,7 @@ from __future__ import annotations
 from podhooks import contract
 from podhooks.admission_policy.cel import listed, quoted
 from podhooks.admission_policy.patches import patch
-from podhooks.admission_policy.settings import PolicySettings
+from podhooks.admission_policy.policy_settings import PolicySettings
 from podhooks.admission_policy.variables import variables
 from podhooks.inject.shapes import Json
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from podhooks import contract
 from podhooks.admission_policy.cel import Cel, add, bracketed, indented, literal, optional, quoted, text_map
 from podhooks.admission_policy.inherited import CONTAINER, inherited, mounts, security
+from podhooks.admission_policy.policy_settings import PolicySettings
 from podhooks.admission_policy.predicates import is_main, is_shared_env, is_shared_mount
-from podhooks.admission_policy.settings import PolicySettings
 from podhooks.annotations.plan import Mode, Plan
 from podhooks.inject import containers
 from podhooks.inject.case import Case
-from podhooks.inject.settings import Delivery
+from podhooks.inject.inject_settings import Delivery
 from podhooks.inject.shapes import Json
 from podhooks.version import __version__
 

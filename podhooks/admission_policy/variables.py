@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from podhooks import contract
 from podhooks.admission_policy.cel import first_match, listed, pattern, quoted
+from podhooks.admission_policy.policy_settings import PolicySettings
 from podhooks.admission_policy.predicates import is_main, is_shared_env, is_shared_mount
 from podhooks.admission_policy.problems import problem
 from podhooks.admission_policy.reserve import reserve_variables
 from podhooks.admission_policy.resource_variables import resource_variables
-from podhooks.admission_policy.settings import PolicySettings
 from podhooks.inject import containers
 
 Variables = dict[str, str]

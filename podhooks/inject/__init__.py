@@ -1,9 +1,9 @@
 """Adds our containers to a pod: one pure function behind every door (CLI, webhook, policy, Helm, manifests)."""
 
 from podhooks.inject.core import inject, uninject
+from podhooks.inject.inject_settings import Delivery, InjectSettings, parse_kubernetes_version
 from podhooks.inject.manifests import ObjectReport, inject_object, pod_templates, uninject_object
 from podhooks.inject.report import REASONS, Outcome, Report
-from podhooks.inject.settings import Delivery, InjectSettings, parse_kubernetes_version
 
 __all__ = [
     "REASONS",

@@ -10,7 +10,7 @@ from podhooks import contract
 from podhooks.annotations.plan import Plan
 from podhooks.context import EMPTY
 from podhooks.inject.container_resources import completed
-from podhooks.inject.settings import InjectSettings
+from podhooks.inject.inject_settings import InjectSettings
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import main_container, main_containers, mapping, mappings
 from podhooks.value import Value

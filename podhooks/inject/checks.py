@@ -12,7 +12,7 @@ from podhooks.annotations.plan import Guarantee, Mode
 from podhooks.inject import containers, dask, pod_resources
 from podhooks.inject.case import Case
 from podhooks.inject.container_resources import is_quantity
-from podhooks.inject.settings import Delivery
+from podhooks.inject.inject_settings import Delivery
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import mapping, mappings, sequence, text, whole
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from podhooks import contract
 from podhooks.annotations.plan import Mode
 from podhooks.inject.case import Case
-from podhooks.inject.settings import Delivery
+from podhooks.inject.inject_settings import Delivery
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import mapping, mappings
 

@@ -19,6 +19,7 @@ from podhooks.inject.case import Case
 from podhooks.inject.checks import check, finding, malformed
 from podhooks.inject.defaulted import same_but_for_defaults
 from podhooks.inject.edit import Edit, plain
+from podhooks.inject.inject_settings import Delivery, InjectSettings
 from podhooks.inject.removal import without_ours
 from podhooks.inject.report import (
     NO_CALLBACKS,
@@ -27,7 +28,6 @@ from podhooks.inject.report import (
     Report,
     error_codes,
 )
-from podhooks.inject.settings import Delivery, InjectSettings
 from podhooks.inject.shapes import Json, Pod
 from podhooks.inject.status import Status
 from podhooks.pod.object import mapping, mappings

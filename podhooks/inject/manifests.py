@@ -11,8 +11,8 @@ from podhooks.inject import core, dask
 from podhooks.inject.case import Case
 from podhooks.inject.checks import finding, short_deadline
 from podhooks.inject.edit import plain
+from podhooks.inject.inject_settings import Delivery, InjectSettings
 from podhooks.inject.report import Outcome, Report, error_codes
-from podhooks.inject.settings import Delivery, InjectSettings
 from podhooks.inject.shapes import Json, Path, Pod
 from podhooks.pod.object import mapping, sequence, text
 from podhooks.value import Value

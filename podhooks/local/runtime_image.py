@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from podhooks.contract import IMAGE_RUNTIME_DIR
-from podhooks.inject.settings import InjectSettings
+from podhooks.inject.inject_settings import InjectSettings
 from podhooks.runtime.install import PACKAGES, SCRIPT, SCRIPTS, source_of
 
 

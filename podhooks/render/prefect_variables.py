@@ -9,7 +9,7 @@ from podhooks import contract
 from podhooks.annotations.durations import format_duration
 from podhooks.annotations.plan import Guarantee, Mode, Policy
 from podhooks.inject.container_resources import completed
-from podhooks.inject.settings import DEFAULT_RESOURCES
+from podhooks.inject.inject_settings import DEFAULT_RESOURCES
 from podhooks.inject.shapes import Json
 from podhooks.value import Value
 

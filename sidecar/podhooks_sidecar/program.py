@@ -11,8 +11,8 @@ from podhooks.errors import InputError, PodhooksError
 from podhooks.pod import info as podinfo
 from podhooks.pod.object import is_deleting
 from podhooks.runtime.client import Access, Client
+from podhooks.runtime.pod_settings import PodSettings
 from podhooks.runtime.record import Record
-from podhooks.runtime.settings import Settings
 from podhooks.value import Value
 from podhooks_sidecar.decide import Known, last_moment
 from podhooks_sidecar.waiting import Watcher, last_message, others_run
@@ -31,7 +31,7 @@ REFRESH_TIMEOUT_SECONDS = 2.0  # for the one look at a deletion's grace period w
 class OnExit(Value):
     """Everything that one run of the program consists of."""
 
-    settings: Settings
+    settings: PodSettings
     environ: Mapping[str, str]
     pod: PodInfo
     plan: Plan
@@ -46,7 +46,7 @@ class OnExit(Value):
         Raises:
             InputError: the environment or the annotations can't be used.
         """
-        settings = Settings.from_environ(environ)
+        settings = PodSettings.from_environ(environ)
         pod = podinfo.read(settings.podinfo_dir, environ)
         plan = usable_plan(pod.annotations)
         client = client_or_none(environ, settings.mode)
@@ -192,7 +192,7 @@ def client_or_none(environ: Mapping[str, str], mode: Mode) -> Client | None:
         return None
 
 
-def is_starting(settings: Settings, pod: PodInfo) -> bool:
+def is_starting(settings: PodSettings, pod: PodInfo) -> bool:
     """Whether on-start has a callback under way: the SIGTERM of a deletion reaches us and on-start together."""
     record = Record.open(Hook.ON_START, settings.shared_dir, "", pod_uid=pod.uid)
     return any(each.status is Status.RUNNING for each in record.data.outcomes)

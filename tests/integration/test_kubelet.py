@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from podhooks.contract import RUNTIME_MOUNT
-from podhooks.inject.settings import InjectSettings
+from podhooks.inject.inject_settings import InjectSettings
 from podhooks.local import Cluster
 from podhooks.local.store import ApiError
 from tests.integration.local_pods import (

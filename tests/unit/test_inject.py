@@ -27,7 +27,7 @@ from podhooks.inject import (
 )
 from podhooks.inject.checks import CODES
 from podhooks.inject.container_resources import completed, is_quantity
-from podhooks.inject.settings import DEFAULT_RESOURCES
+from podhooks.inject.inject_settings import DEFAULT_RESOURCES
 from podhooks.version import __version__
 from tests.pod_security import violations
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Settings(Value):
+class PodSettings(Value):
     """One field per variable of the contract; a test pins the defaults."""
 
     main_container: str = ""  # "" = what the pod's annotations say
@@ -25,7 +25,7 @@ class Settings(Value):
     termination_log: str = contract.TERMINATION_LOG
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+    def from_environ(cls, environ: Mapping[str, str]) -> PodSettings:
         """
         Raises:
             InputError: a variable holds nonsense: the pod was changed by hand after it was injected.
