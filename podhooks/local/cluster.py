@@ -20,6 +20,7 @@ from podhooks.local.jobs import JobController
 from podhooks.local.kubelet import Kubelet
 from podhooks.local.limitations import notices
 from podhooks.local.node import Node, base_environment
+from podhooks.local.nodecontroller import NodeController, NodeTimes
 from podhooks.local.runtime_image import runtime_image
 from podhooks.local.sandbox import Sandbox
 from podhooks.local.store import Store
@@ -36,6 +37,7 @@ class Cluster:
         job_backoff_seconds: the same for the pods of a failing Job, doubling to 600.
         relist_seconds: delay between a container's end and the kubelet's noticing; a real one has up to 1.
         missing_images: images that "can't be pulled".
+        node_times: how soon the controllers give up a node that is silent or gone.
         image_volumes: image references and the directories that stand for them as image volumes.
         directory: working directory of containers whose spec names none; default: the current one.
         environment: variables that an image would set; default: PATH, HOME and a few others of this process.
@@ -49,6 +51,7 @@ class Cluster:
         backoff_seconds: float = BACKOFF_SECONDS,
         job_backoff_seconds: float = BACKOFF_SECONDS,
         relist_seconds: float = 0.0,
+        node_times: NodeTimes | None = None,
         missing_images: Collection[str] = (),
         image_volumes: Mapping[str, Path] | None = None,
         directory: str | Path | None = None,
@@ -62,6 +65,7 @@ class Cluster:
         self._backoff_seconds = backoff_seconds
         self._job_backoff_seconds = job_backoff_seconds
         self._relist_seconds = relist_seconds
+        self._node_times = node_times or NodeTimes()
         self._directory = str(directory or os.getcwd())
         self._environment = dict(environment) if environment is not None else base_environment()
         self._running: _Running | None = None
@@ -118,6 +122,14 @@ class Cluster:
     def sandbox_mode(self) -> str:
         """ "namespaces" or "paths"."""
         return self._now.sandbox.mode
+
+    def disconnect_node(self) -> None:
+        """The node is cut off: its pods go on, and the API server hears nothing of them."""
+        self._now.kubelet.disconnect()
+
+    def reconnect_node(self) -> None:
+        """The node is back, and says how its pods are."""
+        self._now.kubelet.reconnect()
 
     def kubeconfig(self, path: str | Path) -> Path:
         """Write a kubeconfig (mode 0600) for kubectl and client libraries."""
@@ -191,10 +203,12 @@ class _Running:
         self.apiserver.logs = self.kubelet.logs
         self.bootstrap = Bootstrap(self.store, self.apiserver.url)
         self.jobs = JobController(self.store, cluster._job_backoff_seconds)
-        for part in (self.bootstrap, self.kubelet, self.jobs):
+        self.nodes = NodeController(self.store, lambda: self.kubelet.is_connected, cluster._node_times)
+        for part in (self.bootstrap, self.kubelet, self.jobs, self.nodes):
             part.start()
 
     def stop(self) -> None:
+        self.nodes.stop()
         self.jobs.stop()
         self.bootstrap.stop()
         self.kubelet.stop()

@@ -242,7 +242,7 @@ class JobController:
         self._recorder.normal(job, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
 
     def _expire(self, key: Key, job: Json) -> None:
-        """ttlSecondsAfterFinished."""
+        """ttlSecondsAfterFinished: a deletion in the foreground, so a pod that is held keeps its job (fact R8)."""
         seconds = job["spec"].get("ttlSecondsAfterFinished")
         if seconds is None:
             return
@@ -251,7 +251,7 @@ class JobController:
         if left > 0:
             self._enqueue(key, left)
         else:
-            self._store.delete("jobs", *key, uid=job["metadata"]["uid"])
+            self._store.delete("jobs", *key, uid=job["metadata"]["uid"], propagation="Foreground")
 
 
 def _is_active(pod: Json) -> bool:

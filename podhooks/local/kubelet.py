@@ -33,9 +33,27 @@ class Kubelet:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def is_connected(self) -> bool:
+        return self._node.connected.is_set()
+
+    def disconnect(self) -> None:
+        """The kubelet is cut off, or down: pods go on, and the API hears nothing of them."""
+        self._node.connected.clear()
+
+    def reconnect(self) -> None:
+        """The kubelet is back: it says how its pods are, and hears what was asked of them meanwhile."""
+        self._node.connected.set()
+        self._watch.close()
+        with self._lock:
+            workers = list(self._workers.values())
+        for worker in workers:
+            worker.publish_again()
+
     def stop(self) -> None:
         """Stop working. The processes are still there; the sandbox kills them."""
         self._stopping = True
+        self._node.connected.set()
         self._watch.close()
         self._thread.join(JOIN_SECONDS)
         with self._lock:
@@ -51,13 +69,17 @@ class Kubelet:
     def _run(self) -> None:
         while not self._stopping:
             for event in self._watch:
+                self._node.connected.wait()
                 if event.type == "ERROR":  # fell behind the history: look at everything afresh
                     break
                 self._handle(event.type, event.object)
-            else:
+            if self._is_stopping():
                 return
             self._watch = self._node.store.watch("pods")
             self._forget_gone()
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
 
     def _forget_gone(self) -> None:
         live = {pod["metadata"]["uid"] for pod in self._node.store.list("pods")[0]}

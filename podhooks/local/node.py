@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from podhooks.contract import ENV_API_SERVER, IMAGE_RUNTIME_DIR, TERMINATION_LOG
 from podhooks.local.containers import Backoff, Container
@@ -30,6 +31,12 @@ def base_environment() -> dict[str, str]:
     return {**inherited, "PATH": path}
 
 
+def _set_event() -> Event:
+    event = Event()
+    event.set()
+    return event
+
+
 @dataclass(frozen=True)
 class Node:
     """The one node. `relist_seconds` delays the sight of a container's end, as a real kubelet's relisting does."""
@@ -47,6 +54,8 @@ class Node:
     missing_images: Collection[str] = ()
     images: Mapping[str, Path] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=base_environment)
+    connected: Event = field(default_factory=_set_event)
+    """Cleared, the kubelet neither hears of the API nor writes to it: its containers go on by themselves (fact R4)."""
 
     def lookup(self, pod: Json) -> Lookup:
         """Finds objects in the pod's namespace."""

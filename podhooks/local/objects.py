@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import random
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from podhooks.local.naming import metadata_problems, name_problem
 from podhooks.local.problems import bad_request, conflict, invalid
 from podhooks.local.resources import Json, ResourceType, by_kind, clone
 
@@ -20,12 +20,6 @@ Key = tuple[str, str, str]
 """Plural, namespace (empty for kinds without), name."""
 
 _NAME_CHARACTERS = "bcdfghjklmnpqrstvwxz2456789"  # the API server's: no vowels, no words by accident
-_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-_RBAC_NAME = re.compile(r"^[^/%]+$")
-_NAME_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character"
-)
 _NEVER_GIVEN = ("deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "selfLink", "generation")
 _NEVER_CHANGED = ("name", "namespace", "generateName", "uid", "creationTimestamp", *_NEVER_GIVEN[:2], "generation")
 
@@ -38,14 +32,36 @@ def settle_name(kind: ResourceType, obj: Json) -> Key:
     name = meta.get("name")
     if not name or not isinstance(name, str):
         raise invalid(kind.plural, "", "metadata.name", "Required value: name or generateName is required")
-    rule = _RBAC_NAME if kind.group.startswith("rbac.") else _NAME
-    if not rule.match(name) or len(name) > (63 if kind.plural in ("namespaces", "jobs") else 253):
-        raise invalid(kind.plural, name, "metadata.name", f'Invalid value: "{name}": {_NAME_RULE}')
+    if rule := name_problem(kind.plural, kind.group, name):
+        raise invalid(kind.plural, name, "metadata.name", f'Invalid value: "{name}": {rule}')
+    check_metadata(kind.plural, meta)
     if not kind.namespaced:
         meta.pop("namespace", None)
         return (kind.plural, "", name)
     meta["namespace"] = meta.get("namespace") or "default"
     return (kind.plural, meta["namespace"], name)
+
+
+def check_metadata(plural: str, metadata: Mapping[str, Any]) -> None:
+    """ApiError 422 for keys and values of labels, annotations and finalizers that the API refuses."""
+    for field, sentence in metadata_problems(metadata):
+        raise invalid(plural, str(metadata.get("name", "")), field, sentence)
+
+
+def check_finalizers(plural: str, old: Json, new: Json) -> None:
+    """An object that is being deleted gets no new finalizers: ApiError 422."""
+    held = old["metadata"].get("finalizers") or ()
+    added = [each for each in new["metadata"].get("finalizers") or () if each not in held]
+    if added and "deletionTimestamp" in old["metadata"]:
+        names = ", ".join(f'"{each}"' for each in added)
+        why = (
+            "no new finalizers can be added if the object is being deleted, found new finalizers []string{"
+            + names
+            + "}"
+        )
+        raise invalid(
+            plural, old["metadata"]["name"], "metadata.finalizers", f"Forbidden: {why}", "FieldValueForbidden"
+        )
 
 
 def stamp(kind: ResourceType, obj: Json, uid: str, created: str) -> None:

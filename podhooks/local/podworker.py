@@ -72,6 +72,12 @@ class PodWorker:
             self._removed = True
             self._poke()
 
+    def publish_again(self) -> None:
+        """What the API didn't hear while the node was cut off."""
+        self._publish()
+        if self.finished and "deletionTimestamp" in self._pod["metadata"]:
+            self.delete_object()
+
     def stop(self) -> None:
         """Stop working; killing the processes is the sandbox's business."""
         with self._inbox:
@@ -146,7 +152,7 @@ class PodWorker:
             if pod["metadata"]["uid"] == self._uid:
                 pod["status"] = pod_status(pod, self.containers, self._state)
 
-        if self._removed:
+        if self._removed or not self._node.connected.is_set():
             return
         meta = self._pod["metadata"]
         try:
@@ -210,6 +216,8 @@ class PodWorker:
 
     def delete_object(self) -> None:
         """All is over: the object may go."""
+        if not self._node.connected.is_set():
+            return
         meta = self._pod["metadata"]
         try:
             self._node.store.delete("pods", meta["namespace"], meta["name"], grace_seconds=0, uid=self._uid)

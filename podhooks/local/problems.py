@@ -57,8 +57,8 @@ def not_found(plural: str, name: str) -> ApiError:
     return ApiError(404, "NotFound", f'{resource(plural).qualified} "{name}" not found', _of(plural, name))
 
 
-def already_exists(plural: str, name: str) -> ApiError:
-    message = f'{resource(plural).qualified} "{name}" already exists'
+def already_exists(plural: str, name: str, *, deleting: bool = False) -> ApiError:
+    message = f'{"object is being deleted: " * deleting}{resource(plural).qualified} "{name}" already exists'
     return ApiError(409, "AlreadyExists", message, _of(plural, name))
 
 
@@ -68,11 +68,11 @@ def conflict(plural: str, name: str, why: str = "") -> ApiError:
     return ApiError(409, "Conflict", message, _of(plural, name))
 
 
-def invalid(plural: str, name: str, field: str, why: str) -> ApiError:
+def invalid(plural: str, name: str, field: str, why: str, reason: str = "FieldValueInvalid") -> ApiError:
     """422 for one field, for example `spec.template.spec.restartPolicy: Required value: ...`."""
     kind = resource(plural)
     title = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
-    cause = {"reason": "FieldValueInvalid", "message": why, "field": field}
+    cause = {"reason": reason, "message": why, "field": field}
     details = {**_of(plural, name), "kind": kind.kind, "causes": [cause]}
     return ApiError(422, "Invalid", f'{title} "{name}" is invalid: {field}: {why}', details)
 

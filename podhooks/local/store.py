@@ -8,18 +8,21 @@ what runs a pod: those are its clients.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime, timezone
 from threading import Condition, RLock
 from typing import Any
 
 from podhooks.local import deletion
 from podhooks.local.deletion import rfc3339
+from podhooks.local.namespaces import conditions
 from podhooks.local.objects import (
     FOREGROUND,
     JOB_TRACKING,
     Key,
     add_finalizer,
+    check_finalizers,
+    check_metadata,
     check_unchanged,
     copy,
     drop_finalizer,
@@ -69,6 +72,7 @@ class Store:
         self._objects: dict[Key, Json] = {}
         self._history = History(Condition(self._lock), history)
         self._clock = clock
+        self._emptying: set[str] = set()
         self.defaulters: dict[str, Callable[[Json], None]] = {"secrets": fold_string_data}
         for name in namespaces:
             self.create("namespaces", {"metadata": {"name": name}})
@@ -113,7 +117,7 @@ class Store:
             key = settle_name(kind, new)
             self._check_namespace(kind, key)
             if key in self._objects:
-                raise already_exists(plural, key[2])
+                raise already_exists(plural, key[2], deleting="deletionTimestamp" in self._objects[key]["metadata"])
             stamp(kind, new, str(uuid.uuid4()), rfc3339(self._clock()))
             if default := self.defaulters.get(plural):
                 default(new)
@@ -129,6 +133,8 @@ class Store:
             old = self._stored(plural, meta.get("namespace"), meta.get("name", ""))
             check_unchanged(plural, old, meta)
             new = merged(resource(plural), old, given, subresource)
+            check_metadata(plural, new["metadata"])
+            check_finalizers(plural, old, new)
             if plural == "secrets":
                 fold_string_data(new)
             return copy(new) if dry_run else self._replace(resource(plural), old, new)
@@ -318,18 +324,53 @@ class Store:
             self.mutate(key[0], key[1], key[2], lambda obj: drop_finalizer(obj, FOREGROUND), subresource="")
 
     def _empty(self, namespace: Json) -> Json:
-        """Delete a namespace's content; the last object to go takes the namespace with it."""
+        """Delete a namespace's content, pods first: while one is left the rest stays. The last takes the namespace."""
         name = namespace["metadata"]["name"]
-        for plural, _, content in [key for key in self._objects if key[1] == name]:
-            if (plural, name, content) in self._objects:
-                self.delete(plural, name, content)
-        self._release_namespace(name)
+        if name in self._emptying:  # what goes here looks after its namespace, too
+            return copy(namespace)
+        self._emptying.add(name)
+        try:
+            self._delete_content(name, {"pods"})
+            if not self._left_in(name).get("pods"):
+                self._delete_content(name, RESOURCES)
+        finally:
+            self._emptying.discard(name)
+        self._tell_what_is_left(name)
         return copy(namespace)
+
+    def _delete_content(self, namespace: str, plurals: Container[str]) -> None:
+        for plural, _, content in [key for key in self._objects if key[1] == namespace and key[0] in plurals]:
+            if (plural, namespace, content) in self._objects:
+                self.delete(plural, namespace, content)
+
+    def _left_in(self, namespace: str) -> dict[str, Objects]:
+        left: dict[str, Objects] = {}
+        for (plural, home, _), obj in self._objects.items():
+            if home == namespace:
+                left.setdefault(plural, []).append(obj)
+        return left
+
+    def _tell_what_is_left(self, name: str) -> None:
+        """In the namespace's conditions; nothing left: it goes."""
+        home, left = self._objects.get(("namespaces", "", name)), self._left_in(name)
+        if home is None:
+            return
+        if not left:
+            self._remove(resource("namespaces"), home)
+            return
+        status = home.get("status", {})
+        new = clone(home)
+        new["status"] = {
+            **status,
+            "conditions": conditions(status.get("conditions", ()), left, rfc3339(self._clock())),
+        }
+        if new != home:
+            self._write(("namespaces", "", name), home, new)
 
     def _release_namespace(self, name: str) -> None:
         home = self._objects.get(("namespaces", "", name))
-        if home and "deletionTimestamp" in home["metadata"] and not any(key[1] == name for key in self._objects):
-            self._remove(resource("namespaces"), home)
+        if home and "deletionTimestamp" in home["metadata"]:
+            self._empty(home)
 
     def _disrupt(self, pod: Json) -> None:
         condition = {

@@ -54,6 +54,9 @@ class WatchLines:
         if annotations:
             meta["annotations"] = dict(annotations)
         obj: Json = {"kind": self.target.kind.kind, "apiVersion": self.target.kind.api_version, "metadata": meta}
+        if self.request.accepts("PartialObjectMetadata"):
+            del meta["creationTimestamp"]
+            obj = partial(obj)
         if self.request.accepts("Table"):
             obj = table(self.target.kind.plural, [], self.watch.resource_version, include="None", headers=False)
             obj["rows"] = [{"cells": [], "object": {"metadata": meta}}] if annotations else []

@@ -586,6 +586,42 @@ def test_an_old_version_is_told_in_the_stream(server: ApiServer, client: Client)
     assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
 
 
+def test_a_watch_of_metadata_alone_has_bookmarks_of_metadata(client: Client) -> None:
+    """Seen on a real API server: kind, version, and a metadata of two fields."""
+    client.post(PODS, pod(labels={"x": "y"}))
+    accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    query = (
+        "watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&labelSelector=x=y"
+    )
+    events = client.watch(f"{PODS}?{query}", Accept=accept)
+    first, bookmark = next(events), next(events)
+    assert (first["type"], set(first["object"])) == ("ADDED", {"kind", "apiVersion", "metadata"})
+    metadata = bookmark["object"].pop("metadata")
+    assert bookmark == {
+        "type": "BOOKMARK",
+        "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"},
+    }
+    assert metadata == {
+        "resourceVersion": first["object"]["metadata"]["resourceVersion"],
+        "annotations": {"k8s.io/initial-events-end": "true"},
+    }
+
+
+def test_a_finalizer_is_dropped_by_its_name_and_under_a_uid(client: Client) -> None:
+    """Fact R14."""
+    made = client.post(PODS, pod(finalizers=["podhooks.io/on-exit", "x.io/y"]))
+    kind = "application/strategic-merge-patch+json"
+    drop = {"$deleteFromPrimitiveList/finalizers": ["podhooks.io/on-exit"]}
+    other = client.ask("PATCH", f"{PODS}/a", {"metadata": {"uid": "other", **drop}}, Content_Type=kind)
+    assert other.status in (409, 422)
+    stale = client.ask("PATCH", f"{PODS}/a", {"metadata": {"resourceVersion": "1", **drop}}, Content_Type=kind)
+    assert stale.problem == (409, "Conflict")
+    named = {"uid": made["metadata"]["uid"], "resourceVersion": made["metadata"]["resourceVersion"], **drop}
+    assert client.ask("PATCH", f"{PODS}/a", {"metadata": named}, Content_Type=kind).json["metadata"]["finalizers"] == [
+        "x.io/y"
+    ]
+
+
 def test_initial_events_end_with_a_marked_bookmark(client: Client) -> None:
     client.post(PODS, pod())
     query = "watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"

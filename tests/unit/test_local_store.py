@@ -99,6 +99,58 @@ def test_names_that_the_api_refuses(store: Store, name: str) -> None:
     assert refused(error) == (422, "Invalid")
 
 
+@pytest.mark.parametrize("name", ["a..b", "a.-b", "a-.b"])
+def test_each_part_of_a_name_is_a_label(store: Store, name: str) -> None:
+    with pytest.raises(ApiError, match="lowercase RFC 1123 subdomain"):
+        store.create("pods", pod(name))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "sentence"),
+    [
+        ({"finalizers": ["bad"]}, r'metadata.finalizers\[0\]: Invalid value: "bad": name is neither a standard'),
+        ({"finalizers": ["a b/c"]}, 'metadata.finalizers: Invalid value: "a b/c": prefix part a lowercase'),
+        ({"labels": {"b/c/d": "z"}}, 'metadata.labels: Invalid value: "b/c/d": prefix part'),
+        ({"labels": {"a": "x y"}}, 'metadata.labels: Invalid value: "x y": a valid label must be'),
+        ({"labels": {"a": "x" * 64}}, "metadata.labels"),
+        ({"annotations": {"x y": "z"}}, 'metadata.annotations: Invalid value: "x y": name part must consist'),
+    ],
+)
+def test_ill_formed_keys_and_values_are_invalid(store: Store, metadata: Json, sentence: str) -> None:
+    with pytest.raises(ApiError, match=sentence) as error:
+        store.create("pods", pod(**metadata))
+    assert refused(error) == (422, "Invalid")
+    made = store.create(
+        "pods", pod("fine", labels={"a.io/B_c": ""}, annotations={"A.io/b": "x y"}, finalizers=["a.io/b"])
+    )
+    made["metadata"].update(metadata)
+    with pytest.raises(ApiError, match=sentence):
+        store.update("pods", made)
+
+
+def test_what_is_being_deleted_gets_no_new_finalizer(store: Store) -> None:
+    """The sentence of a real API server."""
+    scheduled(store, finalizers=["podhooks.io/on-exit"])
+    store.delete("pods", "default", "a")
+    held = store.get("pods", "default", "a")
+    held["metadata"]["finalizers"].append("x.io/y")
+    with pytest.raises(ApiError) as error:
+        store.update("pods", held)
+    why = 'no new finalizers can be added if the object is being deleted, found new finalizers []string{"x.io/y"}'
+    assert error.value.message == f'Pod "a" is invalid: metadata.finalizers: Forbidden: {why}'
+    assert error.value.details["causes"][0]["reason"] == "FieldValueForbidden"
+    held["metadata"] |= {"finalizers": ["podhooks.io/on-exit"], "annotations": {"a.io/b": "1"}}
+    assert store.update("pods", held)["metadata"]["annotations"] == {"a.io/b": "1"}, "annotations at any time"
+
+
+def test_a_name_that_is_going_is_still_taken(store: Store) -> None:
+    scheduled(store, finalizers=["podhooks.io/on-exit"])
+    store.delete("pods", "default", "a")
+    with pytest.raises(ApiError, match='object is being deleted: pods "a" already exists') as error:
+        store.create("pods", pod())
+    assert refused(error) == (409, "AlreadyExists")
+
+
 def test_a_taken_name_is_already_exists(store: Store) -> None:
     store.create("jobs", pod())
     with pytest.raises(ApiError, match=r'jobs\.batch "a" already exists') as error:
@@ -429,11 +481,32 @@ def test_a_namespace_goes_with_its_last_object(store: Store) -> None:
     store.mutate("pods", "team", "p", lambda o: o["spec"].update(nodeName="local"), subresource="*")
     store.delete("namespaces", None, "team")
     assert store.get("namespaces", None, "team")["status"]["phase"] == "Terminating"
-    assert store.list("configmaps", "team")[0] == []
+    assert len(store.list("configmaps", "team")[0]) == 1, "pods go first"
     with pytest.raises(ApiError, match="being terminated") as error:
         store.create("pods", pod("q", namespace="team"))
     assert refused(error) == (403, "Forbidden")
     store.delete("pods", "team", "p", grace_seconds=0)
+    assert [o["metadata"]["name"] for o in store.list("namespaces")[0]] == ["default", "kube-system"]
+
+
+def test_a_held_pod_blocks_its_namespace_and_no_condition_names_it(store: Store) -> None:
+    """Fact R12."""
+    store.create("namespaces", {"metadata": {"name": "team"}})
+    store.create("configmaps", {"metadata": {"name": "c", "namespace": "team", "finalizers": ["x.io/y"]}})
+    store.create("pods", pod("p", namespace="team", finalizers=["podhooks.io/on-exit"]))
+    store.delete("namespaces", None, "team")
+    found = store.get("namespaces", None, "team")["status"]["conditions"]
+    assert [each["status"] for each in found] == ["False"] * 5
+    assert "deletionTimestamp" not in store.get("configmaps", "team", "c")["metadata"]
+    store.mutate("pods", "team", "p", lambda o: o["metadata"].pop("finalizers"), subresource="")
+    assert "deletionTimestamp" in store.get("configmaps", "team", "c")["metadata"]
+    found = store.get("namespaces", None, "team")["status"]["conditions"]
+    assert {each["reason"]: each["message"] for each in found if each["status"] == "True"} == {
+        "SomeResourcesRemain": "Some resources are remaining: configmaps. has 1 resource instances",
+        "SomeFinalizersRemain": "Some content in the namespace has finalizers remaining: "
+        "x.io/y in 1 resource instances",
+    }
+    store.mutate("configmaps", "team", "c", lambda o: o["metadata"].pop("finalizers"), subresource="")
     assert [o["metadata"]["name"] for o in store.list("namespaces")[0]] == ["default", "kube-system"]
 
 
