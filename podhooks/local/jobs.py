@@ -116,7 +116,7 @@ class JobController:
             self._store.update("jobs", job, subresource="status")
             self._announce(before, job)
         self._release(counted)
-        self._enforce(key, job, decision)
+        self._enforce(key, job, pods, decision)
 
     def _pods(self, job: Json) -> list[Json]:
         owned, uid = self._store.list("pods", job["metadata"]["namespace"])[0], job["metadata"]["uid"]
@@ -191,9 +191,12 @@ class JobController:
             except ApiError:
                 continue
 
-    def _enforce(self, key: Key, job: Json, decision: Verdict) -> None:
-        """Delete pods that should not be, create those that should."""
-        pods = self._pods(job)
+    def _enforce(self, key: Key, job: Json, pods: list[Json], decision: Verdict) -> None:
+        """Delete pods that should not be, create those that should.
+
+        `pods` are those that the status was counted from: a pod that succeeded since then isn't in that count, and a
+        second look would make another in its place.
+        """
         active = [p for p in pods if _is_active(p)]
         if decision.target or job["spec"].get("suspend"):
             self._delete(job, active)

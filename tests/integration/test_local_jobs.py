@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -235,3 +236,30 @@ def test_kubectl_tells_the_whole_story(cluster: Cluster, tmp_path: Path) -> None
     assert status_of(pod)["lastState"] == {}
     kubectl("delete", "job", "told")
     eventually(lambda: kubectl("get", "pods", "-l", "job-name=told", "-o", "name") == "")
+
+
+def test_a_pod_that_succeeds_while_its_job_is_looked_at_gets_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window is held open: main ends after the controller has counted the pods, and before it acts on the count."""
+    with Cluster(backoff_seconds=0.2, job_backoff_seconds=0.2) as cluster:
+        store, held = cluster.store, threading.Event()
+        write = store.update
+
+        def update(plural: str, obj: Json, **options: Any) -> Json:
+            written = write(plural, obj, **options)
+            if plural == "jobs" and obj["status"].get("ready") and not held.is_set():
+                held.set()
+                eventually(lambda: pods(cluster, "once")[0]["status"]["phase"] == "Succeeded")
+            return written
+
+        monkeypatch.setattr(store, "update", update)
+        name = create(cluster, "once", f"until [ -e {cluster.state_dir}/go ]; do sleep 0.05; done")
+
+        def let_go() -> None:
+            held.wait(SECONDS)
+            (cluster.state_dir / "go").touch()
+
+        threading.Thread(target=let_go).start()
+        wait(cluster, name, has("Complete"))
+        assert held.is_set()
+        assert reasons(cluster, name).count("SuccessfulCreate") == 1
+        assert len(pods(cluster, name)) == 1
