@@ -51,6 +51,11 @@ def is_duration(text: str) -> Cel:
     return Cel(f"({valid} && duration({text}) > duration('0s') && duration({text}) <= {LONGEST})")
 
 
+def milliseconds(duration: str) -> Cel:
+    """All of them. Kubernetes' getMilliseconds() gives all, CEL's specification only those beyond whole seconds."""
+    return Cel(f"({duration}.getSeconds() * 1000 + {duration}.getMilliseconds() % 1000)")
+
+
 def _structured(line: str) -> str:
     """As `podhooks.annotations.text.read_entries` tells names from YAML, by the first line."""
     begins = f"{listed(YAML_BEGINS)}.exists(b, {line}.startsWith(b))"
@@ -82,9 +87,9 @@ def _given_duration(annotation: str, default_seconds: float) -> str:
 
 def _reserve() -> str:
     """Milliseconds."""
-    own, timeout = "variables.exitOwnTimeouts", "variables.exitTimeout.getMilliseconds()"
-    given = f"duration(variables.given[{quoted(contract.RESERVE)}]).getMilliseconds()"
-    sum_of_own = f"([0] + {own}.map(text, duration(text).getMilliseconds())).sum()"
+    own, timeout = "variables.exitOwnTimeouts", milliseconds("variables.exitTimeout")
+    given = milliseconds(f"duration(variables.given[{quoted(contract.RESERVE)}])")
+    sum_of_own = f"([0] + {own}.map(text, {milliseconds('duration(text)')})).sum()"
     others = f"(variables.exitText.matches({pattern(OUTSIDE)}) ? 0 : {own}.size())"
     total = f"{sum_of_own} + [0, variables.exitCount - {others}].max() * {timeout}"
     choices = [(f"{quoted(contract.RESERVE)} in variables.given", given), ("variables.exitObscure", str(MOST_MS))]

@@ -1,5 +1,5 @@
 """One pod through every door that makes it of annotations here. Helm's is in tests/unit/test_charts.py, the policy's in
-tests/e2e/test_policy.py: it needs a real API server."""
+test_policy.py."""
 
 from __future__ import annotations
 

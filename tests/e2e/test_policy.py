@@ -11,7 +11,7 @@ import json
 import math
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,8 +19,23 @@ import pytest
 from podhooks import contract
 from podhooks.admission_policy import PolicySettings, binding, policy
 from podhooks.annotations.parser import parse
-from podhooks.inject import InjectSettings, Outcome, containers, inject, uninject
+from podhooks.inject import InjectSettings, Outcome, inject, uninject
 from tests.doors.cases import DoorCase, Pod, comparable, door_cases
+from tests.doors.policy_pods import (
+    LISTS,
+    MAPPINGS,
+    NOT_ASKED,
+    PODS,
+    REFUSED,
+    TIMES,
+    grace,
+    injected,
+    large_pod,
+    may_take_longer,
+    pod,
+    probe,
+    prolong,
+)
 from tests.e2e.cluster import RealCluster
 from tests.e2e.test_promise import job
 
@@ -105,23 +120,6 @@ def policied(cluster: RealCluster) -> Iterator[Policied]:
     made.close()
 
 
-def pod(annotations: Mapping[str, str], main: Mapping[str, Any] | None = None, **spec: Any) -> Pod:
-    """Annotations without our prefix; `main` and `spec` over the smallest pod there is."""
-    named = {key if "/" in key else contract.PREFIX + key: value for key, value in annotations.items()}
-    container = {"name": "main", "image": "etl:1", **(main or {})}
-    whole = {"restartPolicy": "Never", "containers": [container], **spec}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"generateName": "policy-", "annotations": named},
-        "spec": whole,
-    }
-
-
-def probe() -> Pod:
-    return pod({"on-exit": "notify:slack"})
-
-
 def is_injected(made: Pod) -> bool:
     return contract.STATUS in made["metadata"]["annotations"]
 
@@ -145,12 +143,6 @@ def plain_name(name: str) -> str:
     return TOKEN if name.startswith(TOKEN + "-") else name
 
 
-def injected(given: Pod, settings: InjectSettings) -> Pod:
-    made, report = inject(given, settings)
-    assert report.outcome is Outcome.INJECTED, report.findings
-    return made
-
-
 def assert_same_as_inject(policied: Policied, given: Pod, settings: InjectSettings) -> None:
     made = policied.created(policied.namespace(settings), given)
     wanted = injected(given, settings)
@@ -162,51 +154,11 @@ def assert_same_as_inject(policied: Policied, given: Pod, settings: InjectSettin
     assert stored(made) == stored(policied.created(policied.free, wanted))
 
 
-def grace(made: Pod) -> int:
-    return int(made["spec"].get("terminationGracePeriodSeconds", contract.DEFAULT_GRACE_SECONDS))
-
-
-def may_take_longer(annotations: Mapping[str, str]) -> bool:
-    """Where a timeout can't be told from an argument, a comment or a command's word."""
-    text = annotations.get(contract.ON_EXIT, "")
-    beside = any(word in text for word in ("exec", "with", "#"))
-    return "timeout" in text and beside and contract.RESERVE not in annotations
-
-
-def prolong(spec: dict[str, Any], seconds: int) -> None:
-    """The grace period, in the pod and as our containers are told it."""
-    spec["terminationGracePeriodSeconds"] += seconds
-    for container in [*spec["containers"], *spec.get("initContainers", [])]:
-        for each in container.get("env", []):
-            if each["name"] == contract.ENV_GRACE_SECONDS:
-                each["value"] = str(spec["terminationGracePeriodSeconds"])
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{'.'.join(map(str, case.path))}")
 def test_a_shared_case_becomes_the_pod_that_inject_gives(policied: Policied, case: DoorCase) -> None:
     given = case.as_pod()
     given["spec"].update(MISSING.get(case.name, {}))
     assert_same_as_inject(policied, given, case.settings)
-
-
-LISTS = {
-    "one name": "notify:slack",
-    "commas": "notify:slack, cleanup:scratch,/opt/tell.py:boss",
-    "lines with comments": "# who is told\nnotify:slack # at night\n\ncleanup:scratch\r\n notify:mail,\n",
-    "YAML list": "- notify:slack\n- cleanup:scratch  # both\n- a.b.c:D.e\n",
-    "JSON list": '["notify:slack", "cleanup:scratch"]',
-    "flow list": "[notify:slack, cleanup:scratch]",
-    "names with exec in them": '["jobs.exec:run", "jobs:exec", "executor:main"]',
-    "more than the bound": ",".join(f"notify:at_{number}" for number in range(40)),
-}
-TIMES: dict[str, dict[str, str]] = {
-    "default": {},
-    "minutes": {"on-exit-timeout": "1m30s"},
-    "milliseconds": {"on-exit-timeout": "1s250ms"},
-    "fraction": {"on-exit-timeout": " 0.5s "},
-    "reserve": {"reserve": "45s"},
-    "reserve above the bound": {"reserve": "1h0.5s", "on-exit-timeout": "2s"},
-}
 
 
 @pytest.mark.parametrize("times", TIMES)
@@ -216,26 +168,6 @@ def test_the_grace_period_is_the_same_for_lists_of_names(policied: Policied, nam
     made = policied.created(policied.namespace(), given)
     wanted, _ = inject(given, policied.free.settings)
     assert made["spec"]["terminationGracePeriodSeconds"] == wanted["spec"]["terminationGracePeriodSeconds"]
-
-
-MAPPINGS = {
-    "no timeouts": ("- call: notify:slack\n  with: {channel: ops}\n- exec: [sh, -c, 'rm *']\n- cleanup:scratch\n", 0),
-    "quoted names": ("- 'notify:slack'\n- \"cleanup:scratch\"\n", 0),
-    "timeouts": ("- call: notify:slack\n  timeout: 1m30s\n- cleanup:scratch\n- call: a:b\n  'timeout': '2s'\n", 0),
-    "JSON": ('[{"call":"notify:slack","timeout":"1s"},{"call":"cleanup:scratch","with":{"a":1}}]', 30),
-    "one mapping": ("call: notify:slack\ntimeout: 5s", 0),
-    "one command": ("exec: [sh, -c, 'true']", 0),
-    "commands": ('[{"exec":["a"]}, {"exec" : ["b", "exec"]}, {"call": "jobs:exec"}]', 0),
-    "commands in lines": ("- exec:\n  - sh\n- {'exec': [b]}\n- exec: # why\n    [c]\n", 0),
-    "timeout beside exec": ("exec: [sh, -c, 'true']\ntimeout: 5s", 30),
-    "timeout among arguments": ("- call: notify:slack\n  with: {timeout: 5s}\n", 5),
-    "timeout in a comment": ("- call: notify:slack  # timeout: 5s\n", 5),
-    "addresses": ("- call: notify:slack\n  with: {url: https://example.com:80, at: '12:30'}\n", 0),
-    "a name among arguments": ("- call: notify:slack\n  with: {template: ops:short}\n", 30),
-    "timeout as part of a name": ("- call: notify:timeout\n", 270),
-    "escapes": ('["notify\\u003aslack", {"call": "cleanup:scratch", "time\\u006fut": "2m"}]', 150),
-    "longer than the bound": ("- call: notify:slack\n  timeout: 1h\n", 0),
-}
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
@@ -248,86 +180,6 @@ def test_the_grace_period_is_never_shorter_for_lists_with_mappings(policied: Pol
     given["metadata"]["annotations"][contract.RESERVE] = "2m"
     made = policied.created(policied.namespace(), given)
     assert made["spec"]["terminationGracePeriodSeconds"] == 150
-
-
-SIDECAR = {"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}
-RESOURCES = (
-    '{"requests": {"cpu": "2"}}',
-    '{"limits": {"memory": "16Mi", "cpu": 0.5}}',
-    '{ "limits" : {"ephemeral-storage": "1Gi"} , "requests":{"memory":"1G"} }',
-    '{"requests": {}, "limits": {"nvidia.com/gpu": 1}}',
-)
-PODS: dict[str, Pod] = {
-    **{f"resources {text}": pod({"on-exit": "a:b", "resources": text}) for text in RESOURCES},
-    "on-start only": pod({"on-start": "a:b", "on-exit-timeout": "1h"}),
-    "own image, latest": pod({"on-exit": "a:b", "image": "tools", "python": "/opt/python"}),
-    "own image, main never pulled": pod({"on-exit": "a:b", "image": "tools"}, {"imagePullPolicy": "Never"}),
-    "own image, main by digest": pod(
-        {"on-exit": "a:b", "image": "tools:2"}, {"image": f"registry:5000/etl@sha256:{'0' * 64}"}
-    ),
-    "own image, main latest": pod({"on-exit": "a:b", "image": "tools:2"}, {"image": "registry:5000/etl"}),
-    "default container": pod(
-        {"on-exit": "a:b", contract.DEFAULT_CONTAINER_ANNOTATION: "second"},
-        containers=[{"name": "first", "image": "a:1"}, {"name": "second", "image": "b:1"}],
-    ),
-    "default container that isn't there": pod({"on-exit": "a:b", contract.DEFAULT_CONTAINER_ANNOTATION: "second"}),
-    "between sidecars and init containers": pod(
-        {"on-exit": "a:b"}, initContainers=[{"name": "a", "image": "a:1"}, SIDECAR, {"name": "b", "image": "b:1"}]
-    ),
-    "our mount and variable already": pod(
-        {"on-exit": "a:b"},
-        {"env": [{"name": contract.ENV_SHARED_DIR, "value": contract.SHARED_DIR}]},
-    ),
-    "our variable in another container": pod(
-        {"on-exit": "a:b", "main-container": " main "},
-        containers=[
-            {"name": "reader", "image": "a:1", "env": [containers.SHARED_ENV]},
-            {"name": "main", "image": "b:1"},
-        ],
-    ),
-    "mighty main": pod(
-        {"on-exit": "a:b"},
-        {
-            "securityContext": {
-                "privileged": True,
-                "runAsUser": 1000650000,
-                "runAsGroup": 7,
-                "runAsNonRoot": True,
-                "readOnlyRootFilesystem": True,
-                "seLinuxOptions": {"level": "s0:c1"},
-                "seccompProfile": {"type": "Unconfined"},
-                "appArmorProfile": {"type": "Unconfined"},
-                "capabilities": {"add": ["NET_ADMIN"]},
-            },
-            "volumeMounts": [
-                {
-                    "name": "host",
-                    "mountPath": "/host",
-                    "mountPropagation": "Bidirectional",
-                    "subPath": "a",
-                    "readOnly": False,
-                },
-                {"name": "host", "mountPath": "/host2", "mountPropagation": "HostToContainer", "readOnly": True},
-            ],
-        },
-        volumes=[{"name": "host", "hostPath": {"path": "/srv"}}],
-    ),
-    "confined main": pod(
-        {"on-exit": "a:b"},
-        {
-            "securityContext": {
-                "seccompProfile": {"type": "Localhost", "localhostProfile": "mine.json"},
-                "appArmorProfile": {"type": "RuntimeDefault"},
-            },
-            "workingDir": "/work",
-            "envFrom": [{"configMapRef": {"name": "settings"}, "prefix": "A_"}],
-            "env": [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}}],
-            "volumeDevices": [{"name": "disk", "devicePath": "/dev/disk"}],
-        },
-        volumes=[{"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}],
-    ),
-    "no token": pod({"on-exit": "a:b"}, automountServiceAccountToken=False),
-}
 
 
 @pytest.mark.parametrize("name", PODS)
@@ -346,15 +198,6 @@ def test_a_pull_policy_that_says_what_kubernetes_does_anyway_is_not_taken_over_f
     assert ours == ["Always", "IfNotPresent"]
 
 
-def large_pod() -> Pod:
-    env = [{"name": f"VARIABLE_{number}", "value": "x" * 100} for number in range(64)]
-    volumes = [{"name": f"v-{number}", "emptyDir": {}} for number in range(10)]
-    mounts = [{"name": each["name"], "mountPath": f"/mnt/{each['name']}"} for each in volumes]
-    many = [{"name": f"c-{n}", "image": "etl:1", "env": env, "volumeMounts": mounts} for n in range(20)]
-    names = "\n".join(f"package.module:function_{number}" for number in range(50))
-    return pod({"on-start": names, "on-exit": names, "main-container": "*"}, containers=many, volumes=volumes)
-
-
 def test_a_pod_of_20_containers_with_64_variables_is_within_the_cost_limits(policied: Policied) -> None:
     assert_same_as_inject(policied, large_pod(), policied.free.settings)
 
@@ -371,47 +214,12 @@ def test_what_the_policy_put_in_is_taken_out_and_put_in_anew(policied: Policied,
     assert stored(policied.created(policied.free, again)) == stored(made)
 
 
-NOT_ASKED = {
-    "no annotation": lambda settings: {**probe(), "metadata": {"generateName": "policy-"}},
-    "annotations of others": lambda settings: pod({"example.com/on-exit": "a:b"}),
-    "only an option": lambda settings: pod({"mode": "native"}),
-    "injected by the command line": lambda settings: injected(probe(), settings),
-    "injected by a chart": lambda settings: without_status(injected(probe(), settings)),
-}
-
-
-def without_status(made: Pod) -> Pod:
-    return {**made, **comparable(made)}
-
-
 @pytest.mark.parametrize("name", NOT_ASKED)
 def test_a_pod_that_asks_for_nothing_stays_as_it_is(policied: Policied, name: str) -> None:
     given = NOT_ASKED[name](policied.free.settings)
     made = policied.created(policied.namespace(failure_policy="Fail"), given)
     assert stored(made) == stored(policied.created(policied.free, given))
     assert made["metadata"].get("annotations") == given["metadata"].get("annotations")
-
-
-REFUSED: dict[str, Pod] = {
-    "Linux pods only": pod({"on-exit": "a:b"}, os={"name": "windows"}),
-    "an annotation is empty": pod({"on-start": "a:b", "on-exit": " "}),
-    "podhooks.io/mode must be native or classic": pod({"on-exit": "a:b", "mode": "Native"}),
-    "podhooks.io/main-container names no container": pod({"on-exit": "a:b", "main-container": "mian"}),
-    "podhooks.io/image has a blank": pod({"on-exit": "a:b", "image": "a b"}),
-    "podhooks.io/python has a blank": pod({"on-exit": "a:b", "python": "python3 -u"}),
-    "podhooks.io/on-exit-timeout isn't a duration": pod({"on-exit": "a:b", "on-exit-timeout": "30"}),
-    "podhooks.io/reserve isn't a duration": pod({"on-exit": "a:b", "reserve": "8d"}),
-    "podhooks.io/resources can't be read": pod({"on-exit": "a:b", "resources": "requests: {cpu: 10m}"}),
-    "a container has a name": pod({"on-exit": "a:b"}, initContainers=[{"name": "podhooks-runtime", "image": "a:1"}]),
-    "a volume has a name": pod({"on-exit": "a:b"}, volumes=[{"name": "podhooks-podinfo", "emptyDir": {}}]),
-    "main mounts something below /podhooks": pod(
-        {"on-exit": "a:b"},
-        {"volumeMounts": [{"name": "a", "mountPath": "/podhooks/a"}]},
-        volumes=[{"name": "a", "emptyDir": {}}],
-    ),
-    "main sets a variable": pod({"on-exit": "a:b"}, {"env": [{"name": contract.ENV_MODE, "value": "x"}]}),
-    "classic mode needs the API": pod({"on-exit": "a:b", "mode": "classic"}, automountServiceAccountToken=False),
-}
 
 
 @pytest.mark.parametrize("reason", REFUSED)

@@ -1,6 +1,6 @@
 """The admission policy as an object: what it matches, what it is made of, and that its sums are never too small.
 
-That the API server makes of it what inject() does is shown in tests/e2e/test_policy.py.
+That it makes what inject() makes is shown in tests/doors/test_policy.py, and on a real API server in tests/e2e.
 """
 
 from __future__ import annotations
