@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import sysconfig
 import time
 import uuid
@@ -78,9 +79,10 @@ class RealCluster:
 
     def kubectl(self, *arguments: str, stdin: str = "", check: bool = True) -> str:
         command = [kubectl_path(), "--kubeconfig", self.kubeconfig, "-n", self.namespace, *arguments]
-        ran = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, check=check, timeout=PATIENCE_SECONDS
-        )
+        ran = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        if check and ran.returncode:
+            print(ran.stderr, file=sys.stderr)  # pytest shows it beside the failure; the exception's text doesn't
+            ran.check_returncode()
         return ran.stdout
 
     def open(self) -> None:
