@@ -10,6 +10,7 @@ PodhooksError
     ├── Unauthorized        401
     ├── Forbidden           403: a missing RBAC rule, named
     ├── NotFound            404
+    ├── Conflict            409: the name is taken, or somebody else was faster
     ├── Gone                410: the resourceVersion is too old, get the object afresh
     └── Unreachable         refused, reset, timed out, no such host, bad certificate, not an API server
 
@@ -65,6 +66,10 @@ class Forbidden(ApiError):
 
 class NotFound(ApiError):
     """404."""
+
+
+class Conflict(ApiError):
+    """409: the name is taken, or somebody else changed the object first; read it again."""
 
 
 class Gone(ApiError):

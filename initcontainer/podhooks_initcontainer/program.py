@@ -186,7 +186,8 @@ def leave_message(path: str, text: str) -> None:
 
 def fetch_pod(environ: Mapping[str, str], name: str) -> Mapping[str, Json]:
     """Called in a callback's process, and only if it asks. Without access the pod is unknown, that's no failure."""
-    from podhooks.runtime.client import Access, Client
+    from podhooks.runtime.access import Access
+    from podhooks.runtime.client import Client
 
     try:
         return Client(Access.in_cluster(environ)).get_pod(name)

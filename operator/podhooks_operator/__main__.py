@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from podhooks import contract, log
 from podhooks.errors import InputError, PodhooksError
-from podhooks.runtime.client import Access
+from podhooks.runtime.access import Access
 
 EXIT_FAILED = 1
 

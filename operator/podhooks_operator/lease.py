@@ -13,10 +13,10 @@ from enum import Enum
 from time import monotonic
 from typing import Any, TypeAlias
 
-from podhooks.errors import NotFound
+from podhooks.errors import Conflict, NotFound
 from podhooks.pod.object import mapping, text
 from podhooks.value import Value
-from podhooks_operator.cluster import LEASES, Cluster, Conflict
+from podhooks_operator.cluster import LEASES, Cluster
 
 Json: TypeAlias = Any
 

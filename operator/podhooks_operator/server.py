@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from podhooks import log
 from podhooks.errors import InputError
-from podhooks.runtime.client import Access
+from podhooks.runtime.access import Access
 from podhooks_operator.certificates.files import Files
 from podhooks_operator.certificates.refresher import Refresher
 from podhooks_operator.certificates.selfmade import SelfMade

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,19 +10,20 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from podhooks import log
-from podhooks.callbacks.budget import Budget, backoff_seconds
-from podhooks.errors import ApiError, Unreachable
-from podhooks.runtime import client as kube
-from podhooks.runtime.client import Access
+from podhooks.callbacks.budget import Budget
+from podhooks.errors import ApiError, Conflict, Unreachable
+from podhooks.runtime import apierrors
+from podhooks.runtime.access import Access
+from podhooks.runtime.backoff import backoff_seconds
+from podhooks.runtime.client import ANSWER_TIMEOUT_SECONDS, CHUNK_BYTES, Answer, Client
 
 if TYPE_CHECKING:
     from podhooks.context import Json
+    from podhooks.runtime.access import Login
 
 T = TypeVar("T")
 PAGE = 250  # objects of a list at once: a pod is about 10 kB, and a callback's memory is small
-CHUNK_BYTES = 1 << 16
 LEAST_SECONDS = 1.0  # for an answer, however little time is left
-NOT_PERMISSIONS = ("is being terminated", "exceeded quota")
 
 
 @dataclass(frozen=True)
@@ -36,21 +36,23 @@ class Grant:
     cluster_wide: bool = False
     otherwise: str = ""
 
+    def advice(self, said: str, namespace: str) -> str:
+        """The next step after a 403 with the message `said`."""
+        if any(each in said for each in apierrors.NOT_PERMISSIONS):
+            return apierrors.NO_ROLE_HELPS
+        return f"Grant it: {self.commands(namespace, apierrors.service_account(said, namespace))}{self.otherwise}"
+
     def commands(self, namespace: str, account: str) -> str:
         """`account` is NAMESPACE:NAME."""
-        kind = "clusterrole" if self.cluster_wide else "role"
-        kubectl = "kubectl" if self.cluster_wide else f"kubectl -n {namespace}"
-        return (
-            f"{kubectl} create {kind} {self.role} --verb={self.verbs} --resource={self.resources} && "
-            f"{kubectl} create {kind}binding {self.role} --{kind}={self.role} --serviceaccount={account}"
-        )
+        rule = f"--verb={self.verbs} --resource={self.resources}"
+        return apierrors.commands(namespace, self.role, rule, account, cluster_wide=self.cluster_wide)
 
 
-class Api(kube.Client):
+class Api(Client):
     """Requests as the pod's service account, repeated as long as the API is busy and the budget lasts."""
 
-    def __init__(self, access: Access, grant: Grant, budget: Budget) -> None:
-        super().__init__(access)
+    def __init__(self, login: Login, grant: Grant, budget: Budget) -> None:
+        super().__init__(login)
         self.grant = grant
         self.budget = budget
 
@@ -65,33 +67,28 @@ class Api(kube.Client):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def advice(self, said: str) -> str:
-        if any(each in said for each in NOT_PERMISSIONS):
-            return "No role helps against that"
-        namespace = self.access.namespace
-        commands = self.grant.commands(namespace, kube.service_account(said, namespace))
-        return f"Grant it: {commands}{self.grant.otherwise}"
+    def advice(self, status: int, said: str) -> str:
+        if status == http.client.FORBIDDEN:
+            return self.grant.advice(said, self.login.namespace)
+        return super().advice(status, said)
 
     def items(self, path: str, **query: str) -> Iterator[Json]:
         """The objects of a list, page by page: nobody needs all of them at once."""
         query = {name: value for name, value in query.items() if value} | {"limit": str(PAGE)}
         while True:
-            page = self.persist(lambda: self._json(self._send("GET", path, query)))
+            page = self.persist(lambda: self.get(path, query))
             yield from page.get("items") or ()
             going_on = (page.get("metadata") or {}).get("continue")
             if not going_on:
                 return
             query["continue"] = going_on
 
-    def create(self, path: str, obj: Json) -> bool:
+    def create_once(self, path: str, obj: Json) -> bool:
         """False when an object of that name is there already."""
-        body = json.dumps(obj).encode()
         try:
-            self.persist(lambda: self._read(self._send("POST", path, body=body)))
-        except ApiError as error:
-            if error.status == http.client.CONFLICT:
-                return False
-            raise
+            self.persist(lambda: self.create(path, obj))
+        except Conflict:
+            return False
         return True
 
     def pod(self, name: str) -> dict[str, Json]:
@@ -99,35 +96,29 @@ class Api(kube.Client):
 
     def log(self, pod: str, query: Mapping[str, str]) -> Iterator[bytes]:
         """A log in pieces. Unreachable when it breaks off or the time is over: what came before may be incomplete."""
-        path = f"/api/v1/namespaces/{quote(self.access.namespace)}/pods/{quote(pod)}/log"
+        path = f"/api/v1/namespaces/{quote(self.login.namespace)}/pods/{quote(pod)}/log"
+        answer = self.persist(lambda: self.send("GET", path, query))
         try:
-            response = self.persist(lambda: self._send("GET", path, query))
-            while chunk := self._piece(response):
+            while chunk := self._piece(answer):
                 yield chunk
         finally:
-            self.close()  # half-read, a connection serves nobody
+            answer.close()
 
-    def _piece(self, response: http.client.HTTPResponse) -> bytes:
+    def _piece(self, answer: Answer) -> bytes:
         if self.budget.left() <= 0:
             raise Unreachable("no time left for the rest of the log")
-        with self._guarded():
-            return response.read1(CHUNK_BYTES)
+        return answer.piece(CHUNK_BYTES)
 
     def persist(self, request: Callable[[], T]) -> T:
         """The request, again and again while the API is busy or out of reach, until the budget is over."""
         tries = 0
         while True:
             tries += 1
-            self._answer_timeout_seconds = max(LEAST_SECONDS, min(kube.ANSWER_TIMEOUT_SECONDS, self.budget.left()))
+            self._answer_timeout_seconds = max(LEAST_SECONDS, min(ANSWER_TIMEOUT_SECONDS, self.budget.left()))
             try:
                 return request()
             except ApiError as error:
                 wait = backoff_seconds(tries, error.retry_after_seconds)
-                if not passes(error) or not self.budget.pause(wait):
+                if not apierrors.is_passing(error) or not self.budget.pause(wait):
                     raise
                 log.info("trying again", after=f"{wait:.1f}s", cause=error)
-
-
-def passes(error: ApiError) -> bool:
-    """Whether the same request may succeed later."""
-    return isinstance(error, Unreachable) or error.status == http.client.TOO_MANY_REQUESTS or error.status >= 500

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -17,8 +16,6 @@ from podhooks.errors import InputError, PlanError
 T = TypeVar("T")
 MARGIN_SECONDS = 0.5  # what is kept to say in one line why it didn't work
 WITHOUT_DEADLINE_SECONDS = 30.0  # for a context made by hand
-FIRST_BACKOFF_SECONDS = 0.5
-MAX_BACKOFF_SECONDS = 15.0
 
 
 class Budget:
@@ -44,12 +41,6 @@ class Budget:
             return False
         time.sleep(seconds)
         return True
-
-
-def backoff_seconds(tries: int, asked_seconds: float | None = None) -> float:
-    """Before the next try: what the server asked for, and a random wait that doubles its range with every try."""
-    longest = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (tries - 1))
-    return (asked_seconds or 0.0) + random.uniform(0, longest)  # noqa: S311
 
 
 def within(seconds: float, function: Callable[[], T]) -> T:

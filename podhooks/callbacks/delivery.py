@@ -20,9 +20,10 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from podhooks import log
-from podhooks.callbacks.budget import Budget, backoff_seconds, within
+from podhooks.callbacks.budget import Budget, within
 from podhooks.callbacks.secrecy import hide, secrets_of, shown_url
 from podhooks.errors import CallbackError, InputError
+from podhooks.runtime.backoff import backoff_seconds
 
 SAID_BYTES = 2048  # of an answer: enough for the reason of a refusal
 SHOWN_CHARACTERS = 200

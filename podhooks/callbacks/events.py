@@ -29,7 +29,7 @@ def record(context: RunContext, *, about: str = "owner", message: str = "", even
         raise InputError(f"event_type: {event_type!r} is unknown to Kubernetes: write Normal or Warning")
     with Api.in_cluster(GRANT, Budget.of(context)) as api:
         made = event(context, subject(context, about), message, event_type)
-        new = api.create(f"/api/v1/namespaces/{context.pod.namespace}/events", made)
+        new = api.create_once(f"/api/v1/namespaces/{context.pod.namespace}/events", made)
     about_what = made["involvedObject"]
     print(f"{about_what['kind']}/{about_what['name']}: {made['reason']} {'recorded' if new else 'was recorded before'}")
 

@@ -12,11 +12,12 @@ from urllib.parse import quote
 
 from podhooks import log
 from podhooks.callbacks.api import Api, Grant
-from podhooks.callbacks.budget import Budget, backoff_seconds
+from podhooks.callbacks.budget import Budget
 from podhooks.callbacks.secrecy import SHORTEST_SECRET, expand, hide, secrets_of, shown_url
 from podhooks.callbacks.templates import fields, fill
 from podhooks.context import RunContext
 from podhooks.errors import ApiError, CallbackError, InputError, NotFound, Unreachable
+from podhooks.runtime.backoff import backoff_seconds
 
 if TYPE_CHECKING:
     from podhooks.context import Json
@@ -93,7 +94,7 @@ def sources(
         raise InputError(f"containers: no {', '.join(missing)} in this pod; it has {', '.join(names(own))}")
     yield from of_pod(own, containers, previous)
     if selector:
-        path = f"/api/v1/namespaces/{quote(api.access.namespace)}/pods"
+        path = f"/api/v1/namespaces/{quote(api.login.namespace)}/pods"
         for pod in api.items(path, labelSelector=fill(selector, fields(context), "selector")):
             if pod["metadata"]["uid"] != context.pod.uid:
                 yield from of_pod(pod, containers, previous)

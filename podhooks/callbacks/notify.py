@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from podhooks.callbacks import slack_blocks
-from podhooks.callbacks.budget import Budget, backoff_seconds, timeout_seconds, within
+from podhooks.callbacks.budget import Budget, timeout_seconds, within
 from podhooks.callbacks.delivery import TRIES, Message, send
 from podhooks.callbacks.secrecy import expand, hide, secrets_of, variable
 from podhooks.callbacks.templates import fields, fill, fill_all, fill_url
 from podhooks.context import RunContext
 from podhooks.errors import CallbackError, InputError
+from podhooks.runtime.backoff import backoff_seconds
 
 if TYPE_CHECKING:
     from podhooks.context import Json

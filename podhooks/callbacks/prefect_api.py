@@ -15,10 +15,11 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
-from podhooks.callbacks.budget import Budget, backoff_seconds, within
+from podhooks.callbacks.budget import Budget, within
 from podhooks.callbacks.delivery import AGAIN, NoRedirects, retry_after
 from podhooks.callbacks.secrecy import shown_url
 from podhooks.errors import CallbackError, InputError
+from podhooks.runtime.backoff import backoff_seconds
 from podhooks.value import Value
 
 TYPE_CHECKING = False

@@ -116,7 +116,7 @@ def why_not(node: Mapping[str, Json], tolerate: Sequence[str]) -> list[str]:
 
 
 def of_namespace(api: Api, size: Amounts) -> dict[str, Json]:
-    namespace = api.access.namespace
+    namespace = api.login.namespace
     quotas = list(api.items(f"/api/v1/namespaces/{quote(namespace)}/resourcequotas"))
     limits = tightest([each for each in quotas if not is_scoped(each)])
     if not limits:

@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 from podhooks.cluster.request import Object, Request
 from podhooks.errors import ApiError, Gone
 from podhooks.pod.object import mapping, text
+from podhooks.runtime.backoff import backoff_seconds
 
-FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 
 
@@ -115,23 +115,23 @@ class _Pauses:
 
     def __init__(self, closed: threading.Event) -> None:
         self._closed = closed
-        self._seconds = 0.0
+        self._failures = 0
         self._told = ""
 
     def reset(self) -> None:
-        self._seconds, self._told = 0.0, ""
+        self._failures, self._told = 0, ""
 
     def is_news(self, error: ApiError) -> bool:
         """Not the first time, when it may well be a connection that was cut; nor the same again."""
         kind = f"{type(error).__name__} {error.status}"
-        if self._seconds == 0.0 or kind == self._told:
+        if not self._failures or kind == self._told:
             return False
         self._told = kind
         return True
 
     def pause(self) -> None:
-        self._closed.wait(self._seconds)
-        self._seconds = min(max(self._seconds * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+        self._closed.wait(backoff_seconds(self._failures, most=LONGEST_PAUSE_SECONDS) if self._failures else 0.0)
+        self._failures += 1
 
 
 def _differences(known: dict[str, Object], items: list[Object]) -> Iterator[Event]:

@@ -21,7 +21,8 @@ from podhooks.environments.hooks import Entry, Planned
 from podhooks.environments.local import LocalEnvironment, Site, kept, run, workspace
 from podhooks.errors import PodhooksError
 from podhooks.pod.object import mapping, text
-from podhooks.runtime.client import Access, Client
+from podhooks.runtime.access import Access
+from podhooks.runtime.client import Client
 from podhooks.runtime.record import RecordData, parse_message
 from podhooks.value import Value
 

@@ -9,6 +9,7 @@ from podhooks import log
 from podhooks.annotations.plan import Policy
 from podhooks.context import CallbackOutcome, Status
 from podhooks.runtime import child, children
+from podhooks.runtime.backoff import backoff_seconds
 from podhooks.runtime.children import CGROUP_DIR, STDOUT, CutOff, Watch, never
 from podhooks.runtime.output import Sink
 from podhooks.value import Value
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from podhooks.runtime.record import Record
 
 FIRST_BACKOFF_SECONDS = 1.0
-MAX_BACKOFF_SECONDS = 30.0
+MOST_BACKOFF_SECONDS = 30.0
 LEAST_RETRY_SECONDS = 1.0  # a retry with less time than this (or its timeout) isn't worth it
 
 
@@ -145,7 +146,7 @@ class _Hook:
             if outcome.status not in (Status.FAILED, Status.TIMED_OUT) or attempts > callback.retries:
                 return outcome
             deadline = earlier_by(self.watch.deadline, turn.later_seconds)
-            delay = backoff_seconds(attempts)
+            delay = backoff_seconds(attempts, first=FIRST_BACKOFF_SECONDS, most=MOST_BACKOFF_SECONDS)
             if not leaves_time(deadline(), delay, callback.timeout_seconds):
                 return outcome.replace(message=f"{outcome.message} (no time is left for a retry)")
             log.info("callback failed, retrying", callback=callback.key, after=f"{delay:.1f}s", cause=outcome.message)
@@ -209,10 +210,3 @@ def leaves_time(deadline: float | None, delay: float, timeout_seconds: float) ->
     """Whether an attempt that begins after `delay` has a time worth trying."""
     least = min(timeout_seconds, LEAST_RETRY_SECONDS)
     return deadline is None or time.monotonic() + delay + least <= deadline
-
-
-def backoff_seconds(attempts: int) -> float:
-    """Exponential with full jitter: pods that failed together must not come back together."""
-    import random
-
-    return random.uniform(0, min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (attempts - 1)))  # noqa: S311

@@ -10,7 +10,8 @@ from podhooks.context import EMPTY, Hook, Status
 from podhooks.errors import InputError, PodhooksError
 from podhooks.pod import info as podinfo
 from podhooks.pod.object import is_deleting
-from podhooks.runtime.client import Access, Client
+from podhooks.runtime.access import Access
+from podhooks.runtime.client import Client
 from podhooks.runtime.pod_settings import PodSettings
 from podhooks.runtime.record import Record
 from podhooks.value import Value
@@ -128,7 +129,7 @@ class OnExit(Value):
         if self.watcher.pod or self.client is None:
             return self.watcher.pod
         try:
-            return Client(self.client.access).get_pod(self.pod.name)
+            return Client(self.client.login).get_pod(self.pod.name)
         except PodhooksError:
             return EMPTY
 

@@ -6,7 +6,6 @@ with SIGTERM as the signal that always arrives.
 
 from __future__ import annotations
 
-import random
 import time
 
 from podhooks import contract, log
@@ -14,6 +13,7 @@ from podhooks.context import EMPTY
 from podhooks.errors import ApiError, Forbidden, NotFound, Unauthorized, Unreachable
 from podhooks.pod.object import containers, is_deleting, mapping, text
 from podhooks.pod.status import exit_info
+from podhooks.runtime.backoff import backoff_seconds
 from podhooks_sidecar.decide import Act, Known, decide
 from podhooks_sidecar.wakeup import Interrupted
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from podhooks.runtime.client import Client
     from podhooks_sidecar.wakeup import Wakeup
 
-FIRST_BACKOFF_SECONDS = 0.5
 MOST_BACKOFF_SECONDS = 30.0
 MOST_BACKOFF_ENDING_SECONDS = 2.0  # once a SIGTERM came: seconds are left, one pod asks a few times
 SHORT_WATCH_SECONDS = 5.0  # a watch that ends sooner and without an event counts as a failure: no busy loop
@@ -80,7 +79,7 @@ class Watcher:
             term_at=term_at,
             pod=self.pod,
             gone=self._gone,
-            server_now=self._client.now() if self._client is not None else None,
+            server_now=self._client.server_now() if self._client is not None else None,
             deleting_since=self._deleting_since,
             hopeless=self._hopeless,
             troubled=bool(self.pod) and time.monotonic() - self._trouble_at < TROUBLE_SECONDS,
@@ -168,8 +167,7 @@ class Watcher:
         if self._failures == 1 and retry_after_seconds is None:
             return
         most = MOST_BACKOFF_SECONDS if self._wakeup.term_at is None else MOST_BACKOFF_ENDING_SECONDS
-        bound = min(FIRST_BACKOFF_SECONDS * 2 ** min(self._failures, 10), most)
-        seconds = max(bound * random.uniform(0.5, 1.0), min(retry_after_seconds or 0.0, most))  # noqa: S311
+        seconds = min(backoff_seconds(self._failures, retry_after_seconds, most=most), most)
         if until is not None:
             seconds = min(seconds, max(until - time.monotonic(), 0.0))
         self._wakeup.sleep(seconds)

@@ -19,7 +19,7 @@ from podhooks.inject import Delivery, InjectSettings, inject_object
 PATIENCE_SECONDS = 150.0
 CALLBACKS = """
 import json, os, sys, time, urllib.request
-from podhooks.runtime.client import Access
+from podhooks.runtime.access import Access
 import ssl
 
 def leave_word(context, **more):

@@ -21,7 +21,7 @@ from podhooks.errors import CallbackError, Forbidden, InputError, PodhooksError,
 from podhooks.local import Cluster
 from podhooks.local.apiserver import Action, ApiServer, Fault
 from podhooks.local.store import Store
-from podhooks.runtime.client import Access
+from podhooks.runtime.access import Access
 from tests.callback_contexts import on_exit
 from tests.integration import local_pods
 from tests.integration.receivers import answer, receiving
@@ -41,7 +41,7 @@ def in_pod(monkeypatch: pytest.MonkeyPatch, directory: Path, url: str, token: st
     monkeypatch.setenv(contract.ENV_API_SERVER, url)
     monkeypatch.setenv(contract.ENV_SERVICE_ACCOUNT_DIR, str(directory))
     monkeypatch.setenv(contract.ENV_POD_NAMESPACE, "default")
-    monkeypatch.setattr("podhooks.callbacks.budget.FIRST_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr("podhooks.runtime.backoff.FIRST_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_a_run_is_put_under_its_grouping_key() -> None:
 def test_a_gateway_behind_a_password(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with receiving(answer(500), answer(401, "ann:s3cr3t-pass?")) as server:
         monkeypatch.setenv("GATEWAY", f"http://ann:s3cr3t-pass@127.0.0.1:{server.server_port}")
-        monkeypatch.setattr("podhooks.callbacks.budget.FIRST_BACKOFF_SECONDS", 0.01)
+        monkeypatch.setattr("podhooks.runtime.backoff.FIRST_SECONDS", 0.01)
         with pytest.raises(CallbackError) as caught:
             metrics.push(on_exit(), gateway_env="GATEWAY")
     assert server.received[0].headers["authorization"] == "Basic YW5uOnMzY3IzdC1wYXNz"

@@ -35,7 +35,7 @@ def refused(context: RunContext, url: str, **arguments: object) -> str:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("podhooks.callbacks.budget.FIRST_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr("podhooks.runtime.backoff.FIRST_SECONDS", 0.01)
 
 
 # -- webhook

@@ -11,17 +11,20 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
-from podhooks.errors import ApiError, Forbidden, Gone, InputError, NotFound, Unauthorized, Unreachable
+from podhooks.errors import ApiError, Conflict, Forbidden, Gone, InputError, NotFound, Unauthorized, Unreachable
 from podhooks.local.apiserver import Action, ApiServer, Fault
 from podhooks.local.store import Store
+from podhooks.runtime import apierrors
 from podhooks.runtime import client as kube
-from podhooks.runtime.client import Access, Client
+from podhooks.runtime.access import Access
+from podhooks.runtime.client import Client
 
 ROOT = Path(__file__).parents[2]
 PODS = "/api/v1/namespaces/default/pods"
@@ -81,10 +84,10 @@ def test_gets_a_pod_and_follows_it(server: ApiServer, client: Client) -> None:
 
 def test_a_watch_that_the_server_ends_is_over_and_the_connection_serves_again(client: Client) -> None:
     version = client.get_pod("p")["metadata"]["resourceVersion"]
-    connection = client._connection
+    connections = list(client._idle)
     assert [each["type"] for each in client.watch_pod("p", version, seconds=1) if each["type"] != "BOOKMARK"] == []
     assert client.get_pod("p")
-    assert client._connection is connection
+    assert (len(connections), client._idle) == (1, connections)
 
 
 def test_a_kept_connection_that_the_server_closed_is_opened_again(server: ApiServer, client: Client) -> None:
@@ -104,7 +107,15 @@ def test_the_token_is_read_anew_for_every_request(server: ApiServer, client: Cli
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, Unauthorized), (403, Forbidden), (404, NotFound), (410, Gone), (429, ApiError), (500, ApiError)],
+    [
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, NotFound),
+        (409, Conflict),
+        (410, Gone),
+        (429, ApiError),
+        (500, ApiError),
+    ],
 )
 def test_every_refusal_has_its_kind(server: ApiServer, client: Client, status: int, kind: type[ApiError]) -> None:
     server.faults.add(Fault(PODS, Action.ANSWER, status=status, times=1, retry_after_seconds=7))
@@ -124,12 +135,12 @@ def test_a_retry_after_is_passed_on(server: ApiServer, client: Client) -> None:
 
 def test_a_403_names_the_rule_and_the_account() -> None:
     said = 'pods "p" is forbidden: User "system:serviceaccount:etl:runner" cannot get resource "pods" in API group ""'
-    assert kube.grant(said, "etl") == (
+    assert apierrors.grant(said, "etl") == (
         "Grant it: kubectl -n etl create role podhooks --verb=get,watch --resource=pods && "
         "kubectl -n etl create rolebinding podhooks --role=podhooks --serviceaccount=etl:runner"
     )
-    assert "--resource=pods/log" in kube.grant('cannot get resource "pods/log"', "etl")
-    assert "--serviceaccount=etl:default" in kube.grant("no", "etl")
+    assert "--resource=pods/log" in apierrors.grant('cannot get resource "pods/log"', "etl")
+    assert "--serviceaccount=etl:default" in apierrors.grant("no", "etl")
 
 
 def test_an_expired_watch_raises_gone(server: ApiServer, client: Client) -> None:
@@ -186,18 +197,119 @@ def test_a_watch_in_a_black_hole_ends_soon_after_the_servers_timeout(
         list(client.watch_pod("p", version, seconds=1))
 
 
+def test_a_watch_keeps_its_patience_on_a_connection_that_the_server_will_close(server: ApiServer, token: Path) -> None:
+    """A proxy's `Connection: close` takes the socket away from http.client, not from us."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+                asked.wait(20)
+                connection.sendall(b'{"type": "BOOKMARK", "object": {}}\n')
+
+        asked = threading.Event()
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = Client(Access(address, "default"), answer_timeout_seconds=0.5)
+        threading.Timer(1.5, asked.set).start()
+        assert [each["type"] for each in client.watch_pod("p", "1")] == ["BOOKMARK"]
+        thread.join()
+
+
+def test_several_threads_share_a_client(server: ApiServer, client: Client) -> None:
+    """A watch keeps nobody waiting, and each answer goes to its request."""
+    for number in range(8):
+        store_of(server).create("configmaps", {"metadata": {"name": f"c{number}", "namespace": "default"}})
+    events = client.watch_pod("p", client.get_pod("p")["metadata"]["resourceVersion"])
+    touch(server, "once")
+    assert next(events)["type"] == "MODIFIED"
+    path = "/api/v1/namespaces/default/configmaps/c{}"
+
+    def ask(number: int) -> list[str]:
+        return [client.get(path.format(number))["metadata"]["name"] for _ in range(20)]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ask, range(8)))
+    assert found == [[f"c{number}"] * 20 for number in range(8)]
+    assert len(client._idle) <= kube.MOST_IDLE
+    touch(server, "twice")
+    assert next(events)["object"]["metadata"]["labels"] == {"touched": "twice"}
+
+
+class HangsUpAfterOneAnswer(http.server.BaseHTTPRequestHandler):
+    """Reads a second request on the same connection, and ends it instead of answering."""
+
+    protocol_version = "HTTP/1.1"
+    methods: list[str]
+
+    def do_GET(self) -> None:
+        self.methods.append(self.command)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if getattr(self, "has_answered", False):
+            self.close_connection = True
+            return
+        self.has_answered = True
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_POST = do_PATCH = do_DELETE = do_PUT = do_GET  # noqa: N815
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("method", "times"), [("GET", 2), ("PUT", 2), ("PATCH", 2), ("DELETE", 2), ("POST", 1)])
+def test_what_broke_on_a_kept_connection_is_asked_again_unless_it_may_create_twice(method: str, times: int) -> None:
+    class Handler(HangsUpAfterOneAnswer):
+        methods: list[str] = []  # noqa: RUF012
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        client = Client(Access(f"http://127.0.0.1:{other.server_port}", "default"))
+        assert client.get("/") == {}
+        with contextlib.suppress(Unreachable):
+            client.send(method, "/", body={}).read()
+        assert Handler.methods[1:] == [method] * times
+        client.close()
+        other.shutdown()
+
+
+def test_lines_that_break_off_are_told_after_the_whole_ones() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\none\ntwo\n\r\n3\r\nthr\r\n"
+                )
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        lines = Client(Access(f"http://127.0.0.1:{listener.getsockname()[1]}")).send("GET", "/").lines()
+        assert [next(lines), next(lines)] == [b"one", b"two"]
+        with pytest.raises(Unreachable, match="the connection broke off"):
+            next(lines)
+        thread.join()
+
+
 def test_the_connection_has_tcp_keepalive(client: Client) -> None:
     client.get_pod("p")
-    assert client._connection is not None
-    sock = client._connection.sock
+    sock = client._idle[0].sock
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
 
 
 def test_knows_the_servers_time(client: Client) -> None:
-    assert client.now() is None
+    assert client.server_now() is None
     client.get_pod("p")
-    now = client.now()
+    now = client.server_now()
     assert now is not None
     assert abs(now.timestamp() - time.time()) < 3
 
@@ -294,7 +406,8 @@ class TestInCluster:
     def test_a_python_without_tls_is_said_so(self, tmp_path: Path) -> None:
         (tmp_path / "token").write_text("t")
         ask = (
-            "import sys; sys.modules['ssl'] = None\nfrom podhooks.runtime.client import Access, Client, Unreachable\n"
+            "import sys; sys.modules['ssl'] = None\nfrom podhooks.runtime.access import Access\n"
+            "from podhooks.runtime.client import Client, Unreachable\n"
             "try: Client(Access('http://127.0.0.1:1')).get_pod('p')\nexcept Unreachable as error: print(error)\n"
             "Access.in_cluster({'PODHOOKS_API_SERVER': 'https://x', 'PODHOOKS_SERVICE_ACCOUNT_DIR': sys.argv[1]})"
         )

@@ -254,7 +254,9 @@ def kubeconfig(path: Path, server: str, **user: object) -> list[str]:
 def test_access_that_can_not_be_had_is_one_line_and_exit_code_2(cluster: Cluster, tmp_path: Path) -> None:
     path = str(directory(tmp_path, manifest()))
     cases = {
-        "http://127.0.0.1:1 can't be reached: Connection refused": kubeconfig(tmp_path, "http://127.0.0.1:1"),
+        "can't reach the API server at http://127.0.0.1:1: Connection refused": kubeconfig(
+            tmp_path, "http://127.0.0.1:1"
+        ),
     }
     for problem, arguments in cases.items():
         for subcommand in (["run", path], ["status"]):
@@ -271,7 +273,7 @@ def test_access_that_can_not_be_had_is_one_line_and_exit_code_2(cluster: Cluster
     ("server", "user", "problem"),
     [
         ("127.0.0.1:6443", {}, "its cluster's server is '127.0.0.1:6443': write it like https://HOST:6443"),
-        (None, {}, "the kubeconfig has no credentials for it: log in, or use another --context"),
+        (None, {}, "The kubeconfig has no credentials for it: log in, or use another --context"),
         (None, {"token": "secret\u2603"}, "its token has characters that can't be in one: log in again"),
         (None, {"token": "secret\nsecret"}, "its token has characters that can't be in one: log in again"),
         (None, {"exec": "exit 3"}, "its login command failed: exec: process returned 3. come in: log in again"),

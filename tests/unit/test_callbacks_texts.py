@@ -7,11 +7,12 @@ import json
 import pytest
 
 from podhooks.callbacks import events, logs, slack_blocks
-from podhooks.callbacks.budget import Budget, backoff_seconds, timeout_seconds, within
+from podhooks.callbacks.budget import Budget, timeout_seconds, within
 from podhooks.callbacks.secrecy import expand, hide, secrets_of, shown_url
 from podhooks.callbacks.templates import fields, fill, fill_url
 from podhooks.context import ExitInfo, Result
 from podhooks.errors import InputError
+from podhooks.runtime.backoff import backoff_seconds
 from tests.callback_contexts import ended, on_exit, on_start
 
 # -- templates

@@ -47,7 +47,7 @@ from podhooks.errors import InputError, Unreachable
 from podhooks.inject import Delivery
 from podhooks.render.rbac import OperatorNames, cluster_rules, namespace_rules, operator_rbac
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
-from podhooks.runtime.client import Access
+from podhooks.runtime.access import Access
 
 PAGE = (Path(__file__).parents[2] / "docs" / "webhook.md").read_text("utf-8")
 NAMES = ("podhooks.ns.svc", "10.0.0.1")
@@ -344,7 +344,7 @@ def test_an_api_server_that_hangs_at_the_end_leaves_no_traceback() -> None:
     asked, let_go, unheard = threading.Event(), threading.Event(), []
 
     class Hanging(Cluster):
-        def get(self, path: str) -> dict[str, Any]:
+        def get(self, path: str, *_: object, **__: object) -> dict[str, Any]:
             asked.set()
             let_go.wait(30)
             raise Unreachable(f"GET {path}: timed out")

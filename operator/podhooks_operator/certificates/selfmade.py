@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from podhooks import log
-from podhooks.errors import InputError, NotFound
+from podhooks.errors import Conflict, InputError, NotFound
 from podhooks_operator.certificates import published as configurations
 from podhooks_operator.certificates import x509
 from podhooks_operator.certificates.published import Published
 from podhooks_operator.certificates.rotation import Action, Authority, Publish, Rhythm, choose, decide
 from podhooks_operator.certificates.secret import Holdings, Maker, authority_of, decode, encode, serving_of
 from podhooks_operator.certificates.x509 import Pair
-from podhooks_operator.cluster import SECRETS, Cluster, Conflict
+from podhooks_operator.cluster import SECRETS, Cluster
 from podhooks_operator.lease import Leadership
 
 Json: TypeAlias = Any

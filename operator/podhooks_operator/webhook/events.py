@@ -13,10 +13,10 @@ from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
 from podhooks import log
-from podhooks.errors import ApiError, NotFound
+from podhooks.errors import ApiError, Conflict, NotFound
 from podhooks.pod.object import text
 from podhooks.value import Value
-from podhooks_operator.cluster import EVENTS, Cluster, Conflict
+from podhooks_operator.cluster import EVENTS, Cluster
 from podhooks_operator.webhook.review import Refusal
 
 Json: TypeAlias = Any

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Mapping
 
 from podhooks.callbacks.api import Api, Grant
-from podhooks.callbacks.budget import Budget, backoff_seconds
+from podhooks.callbacks.budget import Budget
 from podhooks.callbacks.dask.place import DaskCluster, cluster_of
 from podhooks.context import RunContext
-from podhooks.errors import ApiError, CallbackError, NotFound
-from podhooks.runtime.client import Access
+from podhooks.errors import ApiError, CallbackError, Conflict, NotFound
+from podhooks.runtime.access import Access
+from podhooks.runtime.backoff import backoff_seconds
 
 PATH = "/apis/kubernetes.dask.org/v1/namespaces/{namespace}/daskclusters/{name}"
 GRANT = Grant("podhooks-dask", "delete", "daskclusters.kubernetes.dask.org")
@@ -38,7 +38,7 @@ def _delete(api: Api, cluster: DaskCluster) -> str:
         except NotFound:
             return "gone already"
         except ApiError as error:
-            if error.status != http.client.CONFLICT or not api.budget.pause(backoff_seconds(tries)):
+            if not isinstance(error, Conflict) or not api.budget.pause(backoff_seconds(tries)):
                 raise _gave_up(cluster, error) from error
         else:
             being_deleted = (answer.get("metadata") or {}).get("deletionTimestamp")
