@@ -140,13 +140,17 @@ class Status(str, Enum):
 
 
 class CallbackOutcome(Value):
-    """What became of one callback: `name` is its key in the plan, `message` one line for a person."""
+    """What became of one callback: `name` is its key in the plan, `message` one line for a person.
+
+    `cut`: it wasn't its own time that ran out but the pod's, so whoever has more time may go on from here.
+    """
 
     name: str
     status: Status
     attempts: int = 0
     seconds: float = 0.0
     message: str = ""
+    cut: bool = False
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -155,6 +159,7 @@ class CallbackOutcome(Value):
             "attempts": self.attempts,
             "seconds": round(self.seconds, 3),
             "message": self.message,
+            **({"cut": True} if self.cut else {}),
         }
 
     @classmethod
@@ -165,6 +170,7 @@ class CallbackOutcome(Value):
             attempts=int(data.get("attempts") or 0),
             seconds=float(data.get("seconds") or 0.0),
             message=str(data.get("message") or ""),
+            cut=data.get("cut") is True,
         )
 
 

@@ -24,6 +24,7 @@ RESERVE = PREFIX + "reserve"
 GUARANTEE = PREFIX + "guarantee"
 RESOURCES = PREFIX + "resources"
 STATUS = PREFIX + "status"  # written by the injector, never by users
+RELEASED = PREFIX + "released"  # written when the rescuer's finalizer is dropped: why, one of RELEASES
 
 USER_ANNOTATIONS = (
     ON_START,
@@ -43,7 +44,25 @@ USER_ANNOTATIONS = (
     GUARANTEE,
     RESOURCES,
 )
-ANNOTATIONS = (*USER_ANNOTATIONS, STATUS)
+ANNOTATIONS = (*USER_ANNOTATIONS, STATUS, RELEASED)
+
+# `guarantee: cluster`. The label makes the pods cheap to watch; the finalizer keeps a pod's object until its end has
+# been read. Every door sets the label. The finalizer comes from the webhook of an operator that also takes it away, or
+# from the rescuer itself.
+GUARANTEE_LABEL = GUARANTEE
+GUARANTEE_CLUSTER = "cluster"
+FINALIZER = PREFIX + "on-exit"
+RELEASED_COMPLETE = "complete"  # the pod had run all of on_exit itself
+RELEASED_RECORDED = "recorded"  # a Rescue holds what is owed
+RELEASED_BY_HAND = "by-hand"  # podhooks release; the rescuer doesn't hold the pod again
+RELEASES = (RELEASED_COMPLETE, RELEASED_RECORDED, RELEASED_BY_HAND)
+
+# The rescuer's own objects.
+RESCUE_GROUP = "podhooks.io"
+RESCUE_VERSION = "v1alpha1"
+RESCUE_LABEL = PREFIX + "rescue"  # on a rescue Job and its pod: the UID of the pod whose on_exit it runs
+RESCUE_ANNOTATION = PREFIX + "rescue"  # on a rescue Job's pod: what its program is told, JSON
+RESCUE_FILE = "rescue"  # the same as a file in PODINFO_DIR
 
 # On a namespace: `disabled` keeps the webhook and the policy out of it; where they are set up to be asked for,
 # `enabled` lets them in.
@@ -106,6 +125,7 @@ ENV_POD_UID = "PODHOOKS_POD_UID"
 ENV_NODE_NAME = "PODHOOKS_NODE_NAME"
 ENV_PODINFO_DIR = "PODHOOKS_PODINFO_DIR"
 ENV_SHARED_DIR = "PODHOOKS_SHARED_DIR"  # in main too: where on_start leaves things for main
+ENV_RESCUE = "PODHOOKS_RESCUE"  # only in a rescue Job: the file that says which pod's on_exit it runs
 ENV_TERMINATION_LOG = (
     "PODHOOKS_TERMINATION_LOG"  # not set in a cluster; the stand-in sets it where it can't mount files
 )

@@ -30,7 +30,7 @@ def patch(settings: PolicySettings) -> Cel:
     It takes out what isn't there, named by the reason: the API server repeats the path. After an error in CEL it would
     repeat the whole expression first, and Events are cut short.
     """
-    parts = (*_volumes(settings), *_our_containers(settings), _mains(), _grace(), _status())
+    parts = (*_volumes(settings), *_our_containers(settings), _mains(), _grace(), *_label(), _status())
     failing = 'JSONPatch{op: "remove", path: "/" + jsonpatch.escapeKey(variables.problem)}'
     return Cel(f'variables.problem != "" ? [{failing}] :\n' + "\n+ ".join(parts))
 
@@ -128,6 +128,17 @@ def _append(field: str, entry: Cel, same: str) -> Cel:
 def _grace() -> Cel:
     operation = add("/spec/terminationGracePeriodSeconds", Cel("variables.raised"))
     return _ops(operation, when="variables.raised != variables.grace")
+
+
+def _label() -> list[Cel]:
+    """The policy sets no finalizer: it doesn't know whether anybody takes one away."""
+    path = f"/metadata/labels/{contract.GUARANTEE_LABEL.replace('/', '~1')}"
+    there = "has(object.metadata.labels)"
+    alone = Cel(text_map({contract.GUARANTEE_LABEL: contract.GUARANTEE_CLUSTER}))
+    return [
+        _ops(add("/metadata/labels", alone), when=f"variables.guaranteed && !{there}"),
+        _ops(add(path, quoted(contract.GUARANTEE_CLUSTER)), when=f"variables.guaranteed && {there}"),
+    ]
 
 
 def _status() -> Cel:

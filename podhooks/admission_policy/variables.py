@@ -13,6 +13,7 @@ from podhooks.admission_policy.problems import problem
 from podhooks.admission_policy.reserve import reserve_variables
 from podhooks.admission_policy.resource_variables import resource_variables
 from podhooks.inject import containers
+from podhooks.inject.marks import LABELS
 
 Variables = dict[str, str]
 
@@ -39,6 +40,7 @@ def _annotation_variables() -> Variables:
         "python": _given(contract.PYTHON, contract.DEFAULT_PYTHON),
         "image": _given(contract.IMAGE, contract.MAIN_IMAGE),
         "withExit": f"{quoted(contract.ON_EXIT)} in variables.given",
+        "guaranteed": f"variables.withExit && {_given(contract.GUARANTEE, '')} == {quoted(contract.GUARANTEE_CLUSTER)}",
     }
 
 
@@ -88,11 +90,13 @@ def _container_variables() -> Variables:
 
 def _status_variables() -> Variables:
     """`own`: what the user wrote just as we would, for taking ours out again; `status`: the annotation's text."""
-    mount = is_shared_mount("m")
+    mount, label = is_shared_mount("m"), f"object.metadata.?labels[?{quoted(contract.GUARANTEE_LABEL)}]"
     return {
         "own": (
             "object.spec.containers.map(c,\n"
             f"(c.?volumeMounts.orValue([]).exists(m, {mount}) ? [c.name + '.volumeMounts'] : [])\n"
-            f"+ (c.?env.orValue([]).exists(e, {is_shared_env('e')}) ? [c.name + '.env'] : [])).flatten()"
+            f"+ (c.?env.orValue([]).exists(e, {is_shared_env('e')}) ? [c.name + '.env'] : [])).flatten()\n"
+            f"+ ({label}.orValue('') == {quoted(contract.GUARANTEE_CLUSTER)} "
+            f"? [{quoted(LABELS)}] : [])"
         ),
     }

@@ -72,6 +72,11 @@ class Plan(Value):
     def empty(self) -> bool:
         return not self.on_start and not self.on_exit
 
+    @property
+    def guaranteed(self) -> bool:
+        """Whether the operator has to make good what the pod couldn't."""
+        return bool(self.on_exit) and self.guarantee is Guarantee.CLUSTER
+
 
 def total_timeout(callbacks: tuple[Callback, ...]) -> float:
     """Seconds that they take at most, one after the other; to the millisecond, like every duration."""

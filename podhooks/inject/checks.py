@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from podhooks import contract
 from podhooks.annotations.durations import format_duration
 from podhooks.annotations.finding import Finding, Severity, did_you_mean
-from podhooks.annotations.plan import Guarantee, Mode
+from podhooks.annotations.plan import Mode
 from podhooks.inject import containers, dask, pod_resources
 from podhooks.inject.case import Case
 from podhooks.inject.container_resources import is_quantity
@@ -28,6 +28,7 @@ CODES: Mapping[str, Severity] = {
     "volume-taken": Severity.ERROR,
     "mount-taken": Severity.ERROR,
     "env-taken": Severity.ERROR,
+    "label-taken": Severity.ERROR,
     "bad-quantity": Severity.ERROR,
     pod_resources.CODE: Severity.ERROR,
     "native-too-new": Severity.ERROR,
@@ -70,6 +71,13 @@ def _kind_of_pod(case: Case) -> Iterator[Finding]:
     if MIRROR_ANNOTATION in case.annotations:
         problem = "this mirrors a static pod, which the API can't change: run podhooks inject on the kubelet's own file"
         yield finding("mirror-pod", f"metadata.annotations[{MIRROR_ANNOTATION}]", problem)
+
+
+def _label(case: Case) -> Iterator[Finding]:
+    value = mapping(mapping(case.pod.get("metadata")).get("labels")).get(contract.GUARANTEE_LABEL)
+    if case.plan.guaranteed and value not in (None, contract.GUARANTEE_CLUSTER):
+        problem = f"is {value!r}, and with {contract.GUARANTEE}: cluster Podhooks sets this label itself: take it out"
+        yield finding("label-taken", f"metadata.labels[{contract.GUARANTEE_LABEL}]", problem)
 
 
 def _main(case: Case) -> Iterator[Finding]:
@@ -189,8 +197,11 @@ def _quality_of_service(case: Case) -> Iterator[Finding]:
 
 
 def _guarantee(case: Case) -> Iterator[Finding]:
-    if case.plan.guarantee is Guarantee.CLUSTER:
-        problem = "no operator makes good yet what the pod couldn't: on_exit may not run at all when the node is lost"
+    if case.plan.guaranteed and case.settings.rescuer is False:
+        problem = (
+            "no operator with a rescuer is here, so nobody makes good what the pod can't: on_exit may not run at all "
+            "when the node is lost; install one (charts/podhooks with rescuer.enabled), or take this out"
+        )
         yield finding("guarantee-not-kept", contract.GUARANTEE, problem)
 
 
@@ -202,6 +213,7 @@ def _guaranteed(container: Mapping[str, Json]) -> bool:
 
 CHECKS = (
     _kind_of_pod,
+    _label,
     _main,
     _names_taken,
     _main_fields_taken,
@@ -230,6 +242,9 @@ def malformed(pod: Mapping[str, Json]) -> Iterator[Finding]:
     for index, each in enumerate(mappings(spec.get("containers"))):
         for field in ("env", "envFrom", "volumeMounts", "volumeDevices"):
             yield from _list_of_mappings(each.get(field), f"spec.containers[{index}].{field}")
+    labels = mapping(pod.get("metadata")).get("labels")
+    if labels and not isinstance(labels, Mapping):
+        yield finding("malformed-pod", "metadata.labels", f"must be a mapping, not {_shape(labels)}")
     yield from _seconds(spec, "terminationGracePeriodSeconds")
     yield from _repeated_names(spec)
 

@@ -20,6 +20,7 @@ from podhooks.inject.checks import check, finding, malformed
 from podhooks.inject.defaulted import same_but_for_defaults
 from podhooks.inject.edit import Edit, plain
 from podhooks.inject.inject_settings import Delivery, InjectSettings
+from podhooks.inject.marks import mark
 from podhooks.inject.removal import without_ours
 from podhooks.inject.report import (
     NO_CALLBACKS,
@@ -120,6 +121,7 @@ def _injected(given: Pod, case: Case, report: Report, defaults: Mapping[str, str
     _add_containers(edit, case)
     _add_to_main(edit, case)
     grace = _raise_grace(edit, case)
+    mark(target["metadata"], edit, case)
     status = Status(
         __version__,
         summary_hash(case.annotations),

@@ -39,7 +39,8 @@ class InjectSettings(Value):
     `image` is our own image: where the runtime comes from with delivery `image` and `copy`. `pull_policy` is for that
     image; None leaves it to Kubernetes. `kubernetes` is the oldest version that the pod must run on; None is unknown,
     then nothing is refused for its sake. `annotations` are defaults for pods that have Podhooks annotations of
-    their own but not these.
+    their own but not these. `rescuer` says whether an operator keeps `guarantee: cluster` here: with True the pod also
+    gets the finalizer, with False a finding says that nobody keeps it; None is unknown.
     """
 
     image: str = f"podhooks/podhooks:{__version__}"
@@ -48,6 +49,7 @@ class InjectSettings(Value):
     kubernetes: KubernetesVersion | None = None
     resources: Mapping[str, Json] = DEFAULT_RESOURCES
     annotations: Mapping[str, str] = EMPTY
+    rescuer: bool | None = None
 
 
 def parse_kubernetes_version(text: str) -> KubernetesVersion:

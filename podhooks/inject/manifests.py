@@ -205,7 +205,10 @@ def _around(obj: Mapping[str, Json], below: Path) -> Iterator[Finding]:
                 yield finding("misplaced-too", where, problem)
             elif not _elsewhere(obj, below):
                 yield finding("misplaced", where, f"the pods don't get it: move it to {right}")
-    for key in _prefixed(mapping(look_up(obj, below)).get("metadata"), "labels"):
+    metadata = mapping(mapping(look_up(obj, below)).get("metadata"))
+    for key in _prefixed(metadata, "labels"):
+        if key == contract.GUARANTEE_LABEL and contract.GUARANTEE in mapping(metadata.get("annotations")):
+            continue  # ours, of an earlier injection
         where = shown_path((*below, "metadata", "labels")) + f"[{key}]"
         yield finding("misplaced", where, f"is a label, and Podhooks reads annotations: move it to {right}")
 

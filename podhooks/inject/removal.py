@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from podhooks import contract
 from podhooks.inject import containers
 from podhooks.inject.edit import plain
+from podhooks.inject.marks import unmark
 from podhooks.inject.shapes import Json, Pod
 from podhooks.inject.status import Status, read_status
 from podhooks.pod.object import mapping, sequence
@@ -26,6 +27,7 @@ def without_ours(given: Pod) -> tuple[Pod, Status | None]:
     annotations = pod["metadata"]["annotations"]
     for key in (contract.STATUS, *status.annotations):
         annotations.pop(key, None)
+    unmark(pod["metadata"], status)
     spec = pod.get("spec")
     if isinstance(spec, dict):
         for holder, field, path, ours in _our_places(spec, status):

@@ -21,8 +21,8 @@ from podhooks.value import Value
 class Status(Value):
     """`grace_seconds` is None where the field wasn't there; `grace_raised` says whether we touched it at all.
 
-    `was` holds lists (by path below spec, `main.env` for a container's) that were `[]` or null before. `own` names
-    such paths where the user had our entry already. `annotations` are the defaults that were added.
+    `was` holds lists (by path below spec, `main.env` for a container's) and labels that were empty or null before.
+    `own` names such paths where the user had our entry already. `annotations` are the defaults that were added.
     """
 
     version: str = ""
@@ -54,7 +54,7 @@ def read_status(pod: Mapping[str, Json]) -> Status | None:
         data = json.loads(raw)
         grace, was = data.get("grace"), data.get("was", {})
         _expect(isinstance(data["version"], str) and (grace is None or type(grace) is int))
-        _expect(isinstance(was, Mapping) and all(value in (None, []) for value in was.values()))
+        _expect(isinstance(was, Mapping) and all(value in (None, [], {}) for value in was.values()))
         return Status(
             version=data["version"],
             hash=str(data.get("hash", "")),

@@ -48,7 +48,7 @@ def summarize(pod: Mapping[str, Json], *, gone: bool = False) -> PodSummary:
     """`gone`: the object came with a DELETED event."""
     metadata = mapping(pod.get("metadata"))
     plan, _ = parse(_texts(metadata.get("annotations")))
-    records = _records(pod)
+    records = records_of(pod)
     on_exit = records.get(Hook.ON_EXIT)
     lines = [
         _line(pod, plan, records.get(hook), hook, callback, gone=gone)
@@ -69,7 +69,7 @@ def _texts(value: Json) -> dict[str, str]:
     return {key: each for key, each in mapping(value).items() if isinstance(key, str) and isinstance(each, str)}
 
 
-def _records(pod: Mapping[str, Json]) -> dict[Hook, RecordData]:
+def records_of(pod: Mapping[str, Json]) -> dict[Hook, RecordData]:
     """The latest record of each hook: of a container's present life before that of an earlier one."""
     uid = text(mapping(pod.get("metadata")).get("uid"))
     found: dict[Hook, RecordData] = {}

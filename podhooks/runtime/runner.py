@@ -118,6 +118,8 @@ class _Hook:
         key = turn.callback.key
         if reason := self.reason_to_skip(turn.callback, failed_at):
             return CallbackOutcome(key, Status.SKIPPED, made, message=reason)
+        if self.no_time_left():
+            return CallbackOutcome(key, Status.SKIPPED, made, message="no time left", cut=True)
         if turn.unfinished and made > turn.callback.retries:
             return CallbackOutcome(key, Status.INTERRUPTED, made, message="its container ended while it ran")
         return self.run(turn, made)
@@ -130,10 +132,11 @@ class _Hook:
             return f"{failed_at} failed, and its policy is fail"
         if self.result is not None and not callback.wanted(self.result):
             return f"not wanted when main ended as {self.result.value}"
-        deadline = self.watch.deadline()
-        if deadline is not None and deadline <= time.monotonic():
-            return "no time left"
         return ""
+
+    def no_time_left(self) -> bool:
+        deadline = self.watch.deadline()
+        return deadline is not None and deadline <= time.monotonic()
 
     def run(self, turn: Turn, attempts: int) -> CallbackOutcome:
         """Attempts, until one succeeds, none is left, or there is no time for another."""
@@ -148,7 +151,7 @@ class _Hook:
             deadline = earlier_by(self.watch.deadline, turn.later_seconds)
             delay = backoff_seconds(attempts, first=FIRST_BACKOFF_SECONDS, most=MOST_BACKOFF_SECONDS)
             if not leaves_time(deadline(), delay, callback.timeout_seconds):
-                return outcome.replace(message=f"{outcome.message} (no time is left for a retry)")
+                return outcome.replace(message=f"{outcome.message} (no time is left for a retry)", cut=True)
             log.info("callback failed, retrying", callback=callback.key, after=f"{delay:.1f}s", cause=outcome.message)
             if self.pause(delay):
                 return outcome
@@ -182,10 +185,11 @@ class _Hook:
 def judge(callback: Callback, attempts: int, ended: Ended) -> CallbackOutcome:
     """What the end of a child means for its callback."""
     said = ended.report.decode("utf-8", "replace")
+    cut = ended.cut_off is CutOff.TIMED_OUT and ended.seconds < callback.timeout_seconds
     after = f"ended by force after {ended.seconds:.1f} s"
     if ended.cut_off is CutOff.STOPPED:
         status, message = Status.INTERRUPTED, f"{after}: the pod was told to end"
-    elif ended.cut_off is CutOff.TIMED_OUT and ended.seconds < callback.timeout_seconds:
+    elif cut:
         status, message = Status.TIMED_OUT, f"{after}: no time left (its timeout is {callback.timeout_seconds:g} s)"
     elif ended.cut_off is CutOff.TIMED_OUT:
         status, message = Status.TIMED_OUT, f"{after}: its timeout is {callback.timeout_seconds:g} s"
@@ -193,7 +197,7 @@ def judge(callback: Callback, attempts: int, ended: Ended) -> CallbackOutcome:
         status, message = Status.FAILED, said or ended.message
     else:
         status, message = Status.SUCCEEDED, ""
-    return CallbackOutcome(callback.key, status, attempts, ended.seconds, message)
+    return CallbackOutcome(callback.key, status, attempts, ended.seconds, message, cut)
 
 
 def earlier_by(deadline: Callable[[], float | None], seconds: float) -> Callable[[], float | None]:

@@ -227,6 +227,7 @@ def test_whatever_a_callback_does_its_time_is_limited(body: str, lists: Lists) -
     answer = lists.run({"call": "hooks:f", "timeout_seconds": 1.0}, "hooks:g")
     assert answer.statuses == ["timed-out", "succeeded"]
     assert 0.9 <= answer.outcomes[0]["seconds"] < 15
+    assert "cut" not in answer.outcomes[0]  # it had all of its own time
     assert answer.children == ""
 
 
@@ -236,6 +237,7 @@ def test_the_hooks_deadline_ends_a_callback_before_its_timeout(lists: Lists) -> 
     assert answer.statuses[0] == "timed-out"
     assert "no time left" in answer.messages[0]
     assert answer.outcomes[0]["seconds"] < 10
+    assert answer.outcomes[0]["cut"] is True
 
 
 def test_a_deadline_that_comes_nearer_while_a_callback_runs_counts(lists: Lists) -> None:
@@ -249,6 +251,7 @@ def test_with_no_time_left_callbacks_are_skipped(lists: Lists) -> None:
     lists.write("def f(): print('ran')\n")
     answer = lists.run("hooks:f", deadline=-1.0)
     assert (answer.statuses, answer.messages) == (["skipped"], ["no time left"])
+    assert answer.outcomes[0]["cut"] is True
     assert b"ran" not in answer.out
     assert not answer.failed
 
@@ -296,6 +299,7 @@ def test_a_retry_does_not_take_the_time_of_later_callbacks(lists: Lists) -> None
     assert answer.statuses == ["failed", "succeeded"]
     assert answer.outcomes[0]["attempts"] == 1
     assert answer.messages[0] == "ValueError: x (no time is left for a retry)"
+    assert (answer.outcomes[0].get("cut"), answer.outcomes[1].get("cut")) == (True, None)
 
 
 def test_the_idempotency_key_is_the_same_for_all_attempts(lists: Lists) -> None:

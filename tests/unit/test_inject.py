@@ -75,11 +75,45 @@ def test_promised_defaults() -> None:
         "kubernetes": None,
         "resources": DEFAULT_RESOURCES,
         "annotations": EMPTY,
+        "rescuer": None,
     }
     assert DEFAULT_RESOURCES == {
         "requests": {"cpu": "10m", "memory": "32Mi"},
         "limits": {"cpu": "1", "memory": "512Mi"},
     }
+
+
+# ---- the guarantee
+
+GUARANTEED = {**BOTH, contract.GUARANTEE: "cluster"}
+
+
+def test_the_guarantee_is_a_label_and_with_a_rescuer_a_finalizer_too() -> None:
+    label = {contract.GUARANTEE_LABEL: contract.GUARANTEE_CLUSTER}
+    for rescuer, finalizers in ((None, None), (False, None), (True, [contract.FINALIZER])):
+        metadata = injected(pod(GUARANTEED), rescuer=rescuer)["metadata"]
+        assert (metadata["labels"], metadata.get("finalizers")) == (label, finalizers)
+
+
+@pytest.mark.parametrize("annotations", [BOTH, {**BOTH, contract.GUARANTEE: "pod"}, {contract.ON_START: "a:b"}])
+def test_a_pod_to_which_nothing_is_promised_gets_neither(annotations: dict[str, str]) -> None:
+    more = {contract.GUARANTEE: "cluster"} if contract.ON_EXIT not in annotations else {}
+    metadata = injected(pod({**annotations, **more}), rescuer=True)["metadata"]
+    assert "finalizers" not in metadata
+    assert contract.GUARANTEE_LABEL not in (metadata.get("labels") or {})
+
+
+def test_only_an_injector_that_knows_says_that_nobody_keeps_the_guarantee() -> None:
+    said = {rescuer: codes(pod(GUARANTEED), rescuer=rescuer) for rescuer in (None, False, True)}
+    assert said == {None: set(), False: {"guarantee-not-kept"}, True: set()}
+
+
+def test_an_injected_pod_has_its_label_in_the_right_place() -> None:
+    made, _ = inject_object(wrapped("Job", {"metadata": {"annotations": GUARANTEED}, "spec": pod()["spec"]}))
+    again, (report,) = inject_object(made)
+    assert (again, report.report.findings) == (made, ())
+    alone = wrapped("Job", {"metadata": {"labels": {contract.GUARANTEE_LABEL: "cluster"}}, "spec": pod()["spec"]})
+    assert inject_object(alone)[1][0].report.reasons == ("misplaced",)
 
 
 # ---- where things go
@@ -559,15 +593,22 @@ def pods(draw: st.DrawFn) -> Pod:
         **draw(st.sampled_from([BOTH, {contract.ON_EXIT: "a:b"}, {contract.ON_START: "a:b"}])),
         contract.MODE: draw(st.sampled_from([each.value for each in Mode])),
         **draw(st.sampled_from([{}, {contract.MAIN_CONTAINER: "*"}])),
+        **draw(st.sampled_from([{}, {contract.GUARANTEE: "cluster"}])),
     }
-    return {"metadata": {"annotations": annotations, "labels": None}, "spec": spec}
+    metadata: Pod = {"annotations": annotations}
+    labels = [None, {}, {"app": "etl"}, {contract.GUARANTEE_LABEL: "cluster"}, "missing"]
+    finalizers = [None, [], ["example.com/mine"], [contract.FINALIZER, "example.com/mine"], "missing"]
+    for field, choices in (("labels", labels), ("finalizers", finalizers)):
+        if (value := draw(st.sampled_from(choices))) != "missing":
+            metadata[field] = value
+    return {"metadata": metadata, "spec": spec}
 
 
-@given(pods(), st.sampled_from(list(Delivery)))
+@given(pods(), st.sampled_from(list(Delivery)), st.booleans())
 @settings(max_examples=300)
-def test_uninject_gives_back_the_original(source: Pod, delivery: Delivery) -> None:
+def test_uninject_gives_back_the_original(source: Pod, delivery: Delivery, rescuer: bool) -> None:
     before = copy.deepcopy(source)
-    options = InjectSettings(delivery=delivery)
+    options = InjectSettings(delivery=delivery, rescuer=rescuer)
     result, report = inject(source, options)
     assert report.injectable, report.findings
     assert source == before, "the input was changed"
@@ -615,6 +656,12 @@ def broken(**changes: Any) -> Pod:
     return {"name": "main", "image": "a", **changes}
 
 
+def labelled(labels: Any) -> Pod:
+    source = pod({**BOTH, contract.GUARANTEE: "cluster"})
+    source["metadata"]["labels"] = labels
+    return source
+
+
 def asking(memory: str, of_the_pod: str) -> dict[str, Any]:
     """Main's request of memory, and the whole pod's."""
     main = broken(resources={"requests": {"memory": memory}})
@@ -652,6 +699,8 @@ PROXY = {"name": "p", "image": "p", "restartPolicy": "Always", "resources": {"li
         (pod(containers=[broken(volumeMounts=[{"name": "d", "mountPath": "/podhooks/shared/"}])]), "mount-taken"),
         (pod(containers=[broken(env=[{"name": contract.ENV_SHARED_DIR, "value": "/x"}])]), "env-taken"),
         (pod(containers=[broken(env=[{"name": contract.ENV_MODE, "value": "native"}])]), "env-taken"),
+        (labelled({contract.GUARANTEE_LABEL: "yes"}), "label-taken"),
+        (labelled(["a"]), "malformed-pod"),
         (pod({**CLASSIC}, automountServiceAccountToken=False), "no-api-access"),
         (pod(resources={"requests": {"memory": "63Mi"}}), "pod-resources-too-small"),
         (pod(resources={"limits": {"cpu": "19m"}}), "pod-resources-too-small"),
@@ -681,7 +730,6 @@ def test_an_error_leaves_the_pod_alone(source: Pod, code: str) -> None:
             pod(containers=[broken(resources={"limits": {"cpu": "1", "memory": "1Gi"}})]),
             "loses-guaranteed-qos",
         ),
-        (pod({**BOTH, contract.GUARANTEE: "cluster"}), "guarantee-not-kept"),
     ],
 )
 def test_a_warning_is_only_a_warning(source: Pod, code: str) -> None:

@@ -44,6 +44,7 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
         "mains" $mains
         "mainLabel" $label
         "mode" (get $annotations $contract.mode | default "native" | trim)
+        "guaranteed" (and (gt (len $onExit) 0) (eq (get $annotations $contract.guarantee | default "" | trim) $contract.guaranteeCluster))
         "image" (get $annotations $contract.image | default "main" | trim)
         "python" (get $annotations $contract.python | default $contract.defaultPython | trim)
         "resources" (include "podhooks.resources" (get $annotations $contract.resources) | fromJson)

@@ -13,6 +13,9 @@
  "python": "podhooks.io/python",
  "reserve": "podhooks.io/reserve",
  "resources": "podhooks.io/resources",
+ "guarantee": "podhooks.io/guarantee",
+ "guaranteeLabel": "podhooks.io/guarantee",
+ "guaranteeCluster": "cluster",
  "status": "podhooks.io/status",
  "annotations": [
   "podhooks.io/on-start",

@@ -67,6 +67,15 @@ too; `values` come before them. Without callbacks the pod comes back as it is.
   {{- end -}}
   {{- $_ := set $spec "terminationGracePeriodSeconds" (int .graceSeconds) -}}
 {{- end -}}
+{{- $labels := $pod.metadata.labels | default dict -}}
+{{- if eq (get $labels $contract.guaranteeLabel) $contract.guaranteeCluster -}}
+  {{- $own = append $own "metadata.labels" -}}
+{{- else if .guaranteed -}}
+  {{- if and (hasKey $pod.metadata "labels") (not $labels) -}}
+    {{- $was = append $was (printf "\"metadata.labels\":%s" (toRawJson $pod.metadata.labels)) -}}
+  {{- end -}}
+  {{- $_ := set $pod.metadata "labels" (merge (dict $contract.guaranteeLabel $contract.guaranteeCluster) $labels) -}}
+{{- end -}}
 {{- $status := list (printf "\"version\":%q" $contract.version) (printf "\"hash\":%q" .hash) -}}
 {{- if $raised -}}
   {{- $status = append $status (printf "\"grace\":%s" (kindIs "float64" $grace | ternary (toString (int $grace)) "null")) -}}
