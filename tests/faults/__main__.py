@@ -13,7 +13,7 @@ from pathlib import Path
 from podhooks.inject import Delivery, InjectSettings
 from tests.faults.collector import Collector
 from tests.faults.counting import markdown, rows, total
-from tests.faults.faults import FAULTS
+from tests.faults.faults import FAULTS, Fault
 from tests.faults.field import Field, Trouble, shell
 from tests.faults.matrix import Matrix, Plan
 from tests.faults.standin import stand_in
@@ -73,15 +73,17 @@ def parsed() -> argparse.Namespace:
     if options.kubeconfig and not options.collector_host:
         parser.error("--kubeconfig needs --collector-host, this machine's address as pods find it")
     options.guarantees = options.guarantees.split(",")
-    options.chosen = [
-        fault
-        for fault in FAULTS
-        if (not options.faults or any(part in fault.name for part in options.faults.split(",")))
-        and (options.kubeconfig or not fault.real)
-    ]
+    wanted = [each for part in options.faults.split(",") for each in named(part)]
+    options.chosen = [fault for fault in FAULTS if fault in wanted and (options.kubeconfig or not fault.real)]
     if not options.chosen:
         parser.error(f"--faults {options.faults}: no such fault; there are: {', '.join(each.name for each in FAULTS)}")
     return options
+
+
+def named(part: str) -> list[Fault]:
+    """The fault of that name, or all whose names have it as a part."""
+    exact = [fault for fault in FAULTS if fault.name == part]
+    return exact or [fault for fault in FAULTS if part in fault.name]
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
@@ -95,6 +97,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         pull_policy=options.pull_policy,
         settings=InjectSettings(image=options.runtime_image, delivery=Delivery.IMAGE, pull_policy=options.pull_policy),
         patience_seconds=options.patience,
+        settle_seconds=10.0 if options.kubeconfig else 2.0,
     )
 
 

@@ -18,12 +18,12 @@ from tests.faults.field import POLL_SECONDS, Field, Json, Trouble, state_of
 
 GRACE_SECONDS = 5
 LAST_WORDS_SECONDS = 4.0  # a callback that ran when its pod was over has told of it by then
-SETTLE_SECONDS = 10.0  # at the very end: what comes twice comes late
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. `patience_seconds`: how long a guarantee may take after the pod's end."""
+    """What to run. `patience_seconds`: how long a guarantee may take after the pod's end; `settle_seconds`: the
+    wait at the very end, because what comes twice comes late."""
 
     faults: Sequence[Fault]
     modes: Sequence[str]
@@ -34,6 +34,7 @@ class Plan:
     pull_policy: str
     settings: InjectSettings
     patience_seconds: float = 240.0
+    settle_seconds: float = 10.0
 
 
 Say = Callable[[str], None]
@@ -63,7 +64,7 @@ class Matrix:
                 self._tell(done, len(found), len(wanted))
         for fault, case in together:
             found += self._together(fault, case)
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(self._plan.settle_seconds)
         twice = self._field.twice()
         return [self._late(run, twice) for run in found]
 
