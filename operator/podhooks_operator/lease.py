@@ -1,24 +1,34 @@
-"""Who renews the certificates: a Lease that one replica at a time holds.
+"""Which of the replicas works: a Lease (coordination.k8s.io) that one of them holds at a time.
 
-It spares the replicas work and conflicts; nothing goes wrong when two hold it at once, because every write is only over
-the version that was read. Times of other replicas are never compared with our own clock: a Lease has run out when *we*
-have seen it unchanged for its duration.
+Times of other replicas are never compared with our own clock. A holder counts from before it sent its renewal and stops
+after two thirds of the duration. Another replica takes the Lease once it has seen it unchanged for the whole duration.
+So two never hold it at once, as long as their clocks run at the same speed. The clock runs while a machine sleeps.
+
+A holder that is interrupted between is_held() and its request still sends it. A request that must not be sent twice has
+to be one that the API server refuses the second time: by a resourceVersion, a uid or a name.
+https://kubernetes.io/docs/concepts/architecture/leases/
 """
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
-from time import monotonic
 from typing import Any, TypeAlias
 
 from podhooks.errors import Conflict, NotFound
 from podhooks.pod.object import mapping, text
-from podhooks.value import Value
 from podhooks_operator.cluster import LEASES, Cluster
 
 Json: TypeAlias = Any
+HELD_PART = 2 / 3  # of the duration: a holder that can't renew stops then
+RENEWED_PART = 1 / 3  # of the duration: a holder renews after that
+LONGEST_SECONDS = 3600.0  # what is believed of another's leaseDurationSeconds
 
 
 class Claim(str, Enum):
@@ -29,26 +39,34 @@ class Claim(str, Enum):
     WAIT = "wait"
 
 
-class Seen(Value):
-    """A Lease as it was read: of whom, in which version, and for how long we have seen just that version (seconds)."""
+@dataclass(frozen=True)
+class Seen:
+    """A Lease as it was read: its holder, its version, for how long we have seen just that version, and for how long
+    its holder may go without a renewal (seconds)."""
 
     holder: str
     version: str
     unchanged: float
+    duration: float
+
+
+def identity() -> str:
+    """A holder's name: another one for each process, also of the same pod after a restart."""
+    return f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{secrets.token_hex(4)}"
 
 
 def claim(seen: Seen | None, me: str, duration: float) -> Claim:
     if seen is None:
         return Claim.CREATE
     if seen.holder == me:
-        return Claim.RENEW if seen.unchanged >= duration / 3 else Claim.HOLD
-    if not seen.holder or seen.unchanged > duration:
+        return Claim.RENEW if seen.unchanged >= duration * RENEWED_PART else Claim.HOLD
+    if not seen.holder or seen.unchanged > max(duration, seen.duration):
         return Claim.TAKE
     return Claim.WAIT
 
 
-class Leadership:
-    """`me` must be another name in every process."""
+class Lease:
+    """`me` must be another name in every process. `duration` in seconds. For one thread; is_held() is for all."""
 
     def __init__(
         self,
@@ -57,7 +75,7 @@ class Leadership:
         name: str,
         me: str,
         duration: float,
-        clock: Callable[[], float] = monotonic,
+        clock: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
     ) -> None:
         self._cluster = cluster
         self._collection = LEASES.format(namespace)
@@ -67,26 +85,49 @@ class Leadership:
         self._clock = clock
         self._version = ""
         self._since = 0.0
+        self._held_until = float("-inf")
 
-    def held(self) -> bool:
-        """Whether we are the one, asking for it by the way. ApiError if the API doesn't answer."""
+    def is_held(self) -> bool:
+        """Whether it is ours now. Asks nobody."""
+        return self._clock() < self._held_until
+
+    def tend(self) -> bool:
+        """Take it, or renew it; is_held() afterwards. To be called at least every sixth of the duration.
+
+        Raises:
+            ApiError: the API doesn't answer, or refuses; is_held() may still be true for a while.
+        """
         lease = self._read()
         decision = claim(self._seen(lease), self._me, self._duration)
-        try:
-            if decision is Claim.CREATE:
-                self._cluster.create(self._collection, self._renewed({}))
-            elif decision in (Claim.RENEW, Claim.TAKE):
-                self._cluster.update(self._path, self._renewed(mapping(lease)))
-        except Conflict:
-            return False
-        return decision is not Claim.WAIT
+        if decision is Claim.WAIT:
+            self._held_until = float("-inf")
+        elif decision is not Claim.HOLD:
+            self._write(lease)
+        return self.is_held()
 
     def release(self) -> None:
-        """Another may take it at once, if we hold it."""
+        """Another may take it at once, if we hold it. ApiError: it is nobody's until it runs out."""
+        self._held_until = float("-inf")
         lease = self._read()
-        seen = self._seen(lease)
-        if lease is not None and seen is not None and seen.holder == self._me:
+        if lease is None or mapping(lease.get("spec")).get("holderIdentity") != self._me:
+            return
+        try:
             self._cluster.update(self._path, {**lease, "spec": {**lease["spec"], "holderIdentity": ""}})
+        except (Conflict, NotFound):  # another has it already, or it is gone
+            return
+
+    def _write(self, lease: dict[str, Json] | None) -> None:
+        """Only over the version that was read, so one of several gets it."""
+        sent_at = self._clock()
+        try:
+            if lease is None:
+                self._cluster.create(self._collection, self._renewed({}))
+            else:
+                self._cluster.update(self._path, self._renewed(lease))
+        except (Conflict, NotFound):  # another was faster, or it was deleted meanwhile
+            self._held_until = float("-inf")
+            return
+        self._held_until = sent_at + self._duration * HELD_PART
 
     @property
     def _path(self) -> str:
@@ -101,16 +142,20 @@ class Leadership:
     def _seen(self, lease: dict[str, Json] | None) -> Seen | None:
         if lease is None:
             return None
-        version = text(mapping(lease.get("metadata")).get("resourceVersion"))
+        metadata, spec = mapping(lease.get("metadata")), mapping(lease.get("spec"))
+        version = f"{text(metadata.get('uid'))} {text(metadata.get('resourceVersion'))}"
         if version != self._version:
             self._version, self._since = version, self._clock()
-        return Seen(text(mapping(lease.get("spec")).get("holderIdentity")), version, self._clock() - self._since)
+        seconds = spec.get("leaseDurationSeconds")
+        duration = min(float(seconds), LONGEST_SECONDS) if isinstance(seconds, int) else 0.0
+        return Seen(text(spec.get("holderIdentity")), version, self._clock() - self._since, duration)
 
-    def _renewed(self, lease: Json) -> dict[str, Json]:
+    def _renewed(self, lease: dict[str, Json]) -> dict[str, Json]:
         spec = mapping(lease.get("spec"))
         moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         ours = spec.get("holderIdentity") == self._me
-        transitions = int(spec.get("leaseTransitions") or 0)
+        transitions = spec.get("leaseTransitions")
+        transitions = transitions if isinstance(transitions, int) else 0
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import secrets
 import signal
 import socket
 import ssl
@@ -27,7 +25,6 @@ from podhooks_operator.certificates.selfmade import SelfMade
 from podhooks_operator.certificates.source import Source
 from podhooks_operator.certificates.tls import LiveContext
 from podhooks_operator.cluster import Cluster
-from podhooks_operator.lease import Leadership
 from podhooks_operator.metrics import Metrics
 from podhooks_operator.settings import CertificateSource, Settings
 from podhooks_operator.webhook.app import HealthApp, WebhookApp
@@ -132,18 +129,11 @@ def web_server(app: Any, settings: Settings, context: ssl.SSLContext | None = No
     return Server(config)
 
 
-def identity() -> str:
-    """For the Lease: another one for each process, also of the same pod after a restart."""
-    return f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{secrets.token_hex(4)}"
-
-
 def certificate_source(cluster: Cluster, settings: Settings, namespace: str) -> Source:
     if settings.certificates is CertificateSource.FILES:
         return Files(Path(settings.certificate_directory))
-    lease = Leadership(cluster, namespace, settings.lease, identity(), settings.lease_seconds)
     return SelfMade(
         cluster,
-        lease,
         namespace=namespace,
         secret=settings.secret,
         configuration=settings.webhook_configuration,

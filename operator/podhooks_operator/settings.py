@@ -28,7 +28,6 @@ from podhooks_operator.webhook.review import ReviewSettings
 VARIABLE_PREFIX = "PODHOOKS_OPTION_"
 UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 YES, NO = ("1", "true", "yes"), ("", "0", "false", "no")
-LEASE_INTERVALS = 3  # a leader that misses as many of its rounds is taken for dead
 NAMES, WEBHOOK, INJECT = OperatorNames(), WebhookOptions(), InjectSettings()
 
 
@@ -63,10 +62,6 @@ class Settings(Value):
     annotation: Mapping[str, str] = EMPTY
     drain: float = 5.0
     shutdown_timeout: float = 20.0
-
-    @property
-    def lease_seconds(self) -> float:
-        return LEASE_INTERVALS * self.check_interval
 
     @property
     def rhythm(self) -> Rhythm:
@@ -186,7 +181,7 @@ OPTIONS = (
     Option("certificates", SOURCES, "self-made, or files (cert-manager)", group="certificates"),
     Option("certificate_directory", str, "with tls.crt and tls.key, for files", group="certificates"),
     Option("secret", name, "that the replicas share, for self-made ones", group="certificates"),
-    Option("lease", name, "for who renews them", group="certificates"),
+    Option("lease", name, "for which replica rescues pods", group="names"),
     Option("authority_lifetime", duration, "of a CA", group="certificates"),
     Option("certificate_lifetime", duration, "of a serving certificate", group="certificates"),
     Option("publish_delay", duration, "from a new CA's publication to its first certificate", group="certificates"),

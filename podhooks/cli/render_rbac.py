@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--role", default=DEFAULTS.role, help="name of both roles and bindings (default: %(default)s)")
     add("--webhook-configuration", default=DEFAULTS.configuration, help="default: %(default)s")
     add("--secret", default=DEFAULTS.secret, help="with its certificates (default: %(default)s)")
-    add("--lease", default=DEFAULTS.lease, help="for who renews them (default: %(default)s)")
+    add("--lease", default=DEFAULTS.lease, help="for which replica rescues pods (default: %(default)s)")
     add("--cert-manager", action="store_true", help="certificates come from cert-manager: fewer rules")
 
 

@@ -1,4 +1,4 @@
-"""The operator's smaller parts: what is rendered, settings, readiness, the Secret and the Lease."""
+"""The operator's smaller parts: what is rendered, settings, readiness and the Secret."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ from podhooks_operator.certificates.rotation import (
 from podhooks_operator.certificates.secret import Holdings, Maker, decode, encode
 from podhooks_operator.certificates.tls import LiveContext
 from podhooks_operator.cluster import Cluster
-from podhooks_operator.lease import Claim, Seen, claim
 from podhooks_operator.metrics import Metrics
 from podhooks_operator.settings import OPTIONS, CertificateSource, Settings, read_settings
 from podhooks_operator.webhook import app
@@ -294,21 +293,6 @@ def test_a_bundle_counts_only_where_all_webhooks_have_it() -> None:
     both = parse({"webhooks": [{"clientConfig": {**client, "caBundle": pem}}, {"clientConfig": client}]})
     assert (both.bundle, both.webhooks, both.hosts) == ((), 2, ("10.0.0.1",))
     assert parse({"webhooks": [{"clientConfig": {**client, "caBundle": "%%%"}}]}).bundle == ()
-
-
-@pytest.mark.parametrize(
-    ("seen", "expected"),
-    [
-        (None, Claim.CREATE),
-        (Seen("me", "1", 0.0), Claim.HOLD),
-        (Seen("me", "1", 3.0), Claim.RENEW),
-        (Seen("other", "1", 9.0), Claim.WAIT),
-        (Seen("other", "1", 9.1), Claim.TAKE),
-        (Seen("", "1", 0.0), Claim.TAKE),
-    ],
-)
-def test_who_leads(seen: Seen | None, expected: Claim) -> None:
-    assert claim(seen, "me", 9.0) is expected
 
 
 def test_a_pair_that_does_not_load_leaves_the_one_before() -> None:

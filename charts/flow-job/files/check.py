@@ -13,7 +13,8 @@ from podhooks.annotations.finding import Severity
 from podhooks.annotations.parser import parse
 from podhooks.errors import PodhooksError
 from podhooks.runtime import resolve
-from podhooks.runtime.client import Access, Client
+from podhooks.runtime.access import Access
+from podhooks.runtime.client import Client
 
 plan, findings = parse(json.loads(sys.argv[2]))
 problems = [str(each) for each in findings if each.severity is Severity.ERROR]

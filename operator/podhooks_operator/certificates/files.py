@@ -27,9 +27,6 @@ class Files:
             self._pair = pair
         return self._pair
 
-    def close(self) -> None:
-        pass
-
     def _read(self, name: str) -> bytes:
         path = self._directory / name
         try:

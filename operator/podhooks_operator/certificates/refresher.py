@@ -10,7 +10,7 @@ from time import monotonic
 from cryptography.x509 import Certificate
 
 from podhooks import log
-from podhooks.errors import ApiError, PodhooksError
+from podhooks.errors import PodhooksError
 from podhooks_operator.certificates import published as configurations
 from podhooks_operator.certificates import readiness, x509
 from podhooks_operator.certificates.published import Published
@@ -85,10 +85,6 @@ class Refresher:
         """After run() was cancelled. A thread can't be: what it is at is waited for, however that ends."""
         if self._refreshing is not None:
             await asyncio.gather(self._refreshing, return_exceptions=True)
-        try:
-            await asyncio.to_thread(self._source.close)
-        except ApiError as error:
-            log.warning("the Lease stays ours until it runs out", why=error)
         self._cluster.close()
 
     def _refresh(self) -> Pair | None:

@@ -14,19 +14,21 @@ from podhooks_operator.certificates.rotation import Action, Authority, Publish, 
 from podhooks_operator.certificates.secret import Holdings, Maker, authority_of, decode, encode, serving_of
 from podhooks_operator.certificates.x509 import Pair
 from podhooks_operator.cluster import SECRETS, Cluster
-from podhooks_operator.lease import Leadership
 
 Json: TypeAlias = Any
 STEPS = 8  # in a row; from nothing to everything it takes two
 
 
 class SelfMade:
-    """One replica's part: it serves what the Secret holds, and keeps the Secret if it is the leader."""
+    """One replica's part: it serves the certificate that the Secret holds, and looks after the Secret. All replicas do.
+
+    A write is only over the version that was read. Of two replicas that write at once, one gets a Conflict
+    and reads again.
+    """
 
     def __init__(
         self,
         cluster: Cluster,
-        leadership: Leadership,
         *,
         namespace: str,
         secret: str,
@@ -35,7 +37,6 @@ class SelfMade:
         rhythm: Rhythm,
     ) -> None:
         self._cluster = cluster
-        self._leadership = leadership
         self._collection = SECRETS.format(namespace)
         self._metadata = {"name": secret, "namespace": namespace}
         self._configuration = configuration
@@ -43,9 +44,8 @@ class SelfMade:
         self._held: Pair | None = None
 
     def refresh(self, published: Published, ages: Mapping[str, float]) -> Pair | None:
-        leader = self._leadership.held()
         secret, holdings = self._read()
-        for _ in range(STEPS if leader else 0):
+        for _ in range(STEPS):
             action = self._decided(holdings, published, ages)
             if action is None:
                 break
@@ -59,9 +59,6 @@ class SelfMade:
             secret, holdings = self._read()
         self._held = self._chosen(holdings, published, ages)
         return self._held
-
-    def close(self) -> None:
-        self._leadership.release()
 
     def _decided(self, holdings: Holdings | None, published: Published, ages: Mapping[str, float]) -> Action | None:
         stock = holdings.stock(self._maker.names) if holdings else None

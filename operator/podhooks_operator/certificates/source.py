@@ -16,5 +16,3 @@ class Source(Protocol):
         `published` has just been read, `ages` says for how long we have seen each of its authorities (seconds, by id).
         Raises PodhooksError: then what is served stays, and it is called again.
         """
-
-    def close(self) -> None: ...
