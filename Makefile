@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
+FAULTS_ARGS ?=
 BENCHMARK_ARGS ?=
 
 # The image. BASE alone makes everything of one base; BUILD is any tool that takes `docker build`'s arguments.
@@ -12,13 +13,16 @@ BASE ?=
 IMAGE_PYTHON ?= 3.13
 BASES = BASE PYTHON_3_10 PYTHON_3_11 PYTHON_3_12 PYTHON_3_14
 
-.PHONY: demo test e2e check benchmark format clean charts manifests image wheels
+.PHONY: demo test faults e2e check benchmark format clean charts manifests image wheels
 
 demo: $(VENV)/.installed  ## four runs of a real Job manifest on the embedded one-node stand-in
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed  ## every test that needs no cluster
 	$(BIN)/python -m pytest -n 4 $(PYTEST_ARGS)
+
+faults: $(VENV)/.installed  ## the fault matrix on the stand-in; on a cluster: FAULTS_ARGS='--kubeconfig FILE --collector-host HOST --runs 10'
+	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 e2e: $(VENV)/.installed  ## the e2e suite on a kind cluster made for it (kind, docker, and our image from `make image`)
 	IMAGE=$(IMAGE) PYTHON=$(BIN)/python tests/e2e/on_kind.sh $(PYTEST_ARGS)
