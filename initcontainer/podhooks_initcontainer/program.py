@@ -49,11 +49,13 @@ class OnStart(Value):
         check = self.begin_check()
         record = self.open_record(Hook.ON_START)
         record.try_again()
+        if record.is_complete and self.plan.on_start:
+            log.info("on_start ran already, in an earlier life of this pod's containers; it runs once per pod")
         broken = check.finish()
         self.report_broken(broken)
         if broken and self.policy is Policy.FAIL:
             text = "; ".join(f"on_exit callback {key}: {cause}" for key, cause in broken.items())
-            leave_message(self.settings.termination_log, f"podhooks: {text}")
+            leave_message(self.settings.termination_log, text)
             self.make_good(ExitInfo(Result.START_FAILED, reason="BrokenOnExit", message=text), broken)
             return contract.EXIT_BAD_INPUT
         failed = self.run_on_start(record)
@@ -163,25 +165,22 @@ def usable_plan(annotations: Mapping[str, str], termination_log: str) -> Plan:
     for finding in findings:
         log.write_line(f"podhooks: {finding}")
     if errors:
-        leave_message(termination_log, "podhooks: " + "; ".join(str(error) for error in errors))
+        leave_message(termination_log, "; ".join(str(error) for error in errors))
         raise PlanError(f"{len(errors)} of the pod's annotations can't be used; `podhooks validate` shows the same")
     return plan
+
+
+def leave_message(path: str, text: str) -> None:
+    """Where `kubectl describe` shows it."""
+    from podhooks.runtime import record
+
+    record.leave_message(path, text)
 
 
 def first_failure(record: Record) -> str:
     """The first callback that failed, and why: at on_exit this is what is known of main's end."""
     bad = (each for each in record.data.outcomes if each.status not in (Status.SUCCEEDED, Status.SKIPPED))
     return next((f"on_start callback {each.name} {each.status.value}: {each.message}" for each in bad), "")
-
-
-def leave_message(path: str, text: str) -> None:
-    """`text` as the termination message."""
-    from podhooks.runtime.record import write_in_place
-
-    try:
-        write_in_place(path, text.encode("utf-8", "replace")[: contract.TERMINATION_MESSAGE_BYTES])
-    except OSError as error:
-        log.warning("the termination message can't be written", path=path, cause=error.strerror)
 
 
 def fetch_pod(environ: Mapping[str, str], name: str) -> Mapping[str, Json]:

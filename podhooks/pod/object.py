@@ -17,9 +17,18 @@ if TYPE_CHECKING:
 
 FINISHED_PHASES = ("Succeeded", "Failed")
 NEVER_RAN_REASONS = frozenset({"StartError", "ContainerCannotRun"})  # the runtime could not start the command
-# The kubelet's inventions for a container that is not there any more: it can't find it, or it removed it itself, by a
-# restart rule, to start all of them afresh. The 137 that comes with them is nobody's.
-LOST_REASONS = frozenset({"ContainerStatusUnknown", "RestartingAllContainers"})
+KUBELET_LOST = "ContainerStatusUnknown"
+RESTARTING_ALL = "RestartingAllContainers"
+# Ends that nobody saw, and the exit code that is invented for each (None: whatever it is).
+# - The kubelet can't find the container any more, or removed it by a restart rule to start all of them afresh: 137.
+#   https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/kubelet/kubelet_pods.go (convertToAPIContainerStatuses),
+#   https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/kubelet/status/status_manager.go (TerminatePod)
+# - containerd was restarted, or the node was, and the container's process is gone: 255.
+#   https://github.com/containerd/containerd/blob/main/internal/cri/server/restart.go (unknownExitCode)
+# - A virtual kubelet's provider doesn't know the container any more (-137), or was told to delete it (0).
+#   https://github.com/virtual-kubelet/virtual-kubelet/blob/master/node/sync.go
+INVENTED_CODES = {KUBELET_LOST: None, RESTARTING_ALL: None, "Unknown": 255, "NotFound": None, "Terminated": 0}
+USED_TO_RUN = "used to be Running"  # the kubelet's words, only of a container that it had seen running
 
 
 class Container(Value):
@@ -29,17 +38,27 @@ class Container(Value):
     spec: Mapping[str, Json] = EMPTY
     status: Mapping[str, Json] = EMPTY
     pod_restart_policy: str = "Always"
+    seen_running: bool = False  # in an earlier state of the pod, which this one may have forgotten
 
     @property
     def state(self) -> Mapping[str, Json]:
         return mapping(self.status.get("state"))
 
     @property
+    def last_state(self) -> Mapping[str, Json]:
+        return mapping(self.status.get("lastState"))
+
+    @property
+    def runs(self) -> bool:
+        """As the pod shows it. Virtual kubelets leave `running` beside `terminated`."""
+        return "running" in self.state and "terminated" not in self.state
+
+    @property
     def end(self) -> Mapping[str, Json] | None:
         """The end of its latest run; None while it runs or when it never did."""
-        for holder in (self.state, mapping(self.status.get("lastState"))):
-            if "running" in holder:
-                return None
+        if self.runs:
+            return None
+        for holder in (self.state, self.last_state):
             if isinstance(holder.get("terminated"), Mapping):
                 return mapping(holder["terminated"])
         return None
@@ -47,12 +66,13 @@ class Container(Value):
     @property
     def started(self) -> bool:
         """Whether any run of it was seen. Restarts are runs, but not those of a command that can't be started."""
-        if "running" in self.state:
+        if self.seen_running or "running" in self.state:
             return True
-        holders = (self.state, mapping(self.status.get("lastState")))
+        holders = (self.state, self.last_state)
         ends = [mapping(each["terminated"]) for each in holders if isinstance(each.get("terminated"), Mapping)]
         never = any(text(end.get("reason")) in NEVER_RAN_REASONS for end in ends)
-        return any(map(really_ran, ends)) or (self.restarts > 0 and not never)
+        lost = bool(self.status.get("containerID")) and any(map(is_lost, ends))  # there was one, and it's lost
+        return lost or any(map(really_ran, ends)) or (self.restarts > 0 and not never)
 
     @property
     def restarts(self) -> int:
@@ -135,7 +155,15 @@ def rule_matches(rule: Mapping[str, Json], code: int | None) -> bool:
 
 
 def really_ran(end: Mapping[str, Json]) -> bool:
+    if USED_TO_RUN in text(end.get("message")) and is_lost(end):
+        return True
     return parse_time(end.get("startedAt")) is not None and text(end.get("reason")) not in NEVER_RAN_REASONS
+
+
+def is_lost(end: Mapping[str, Json]) -> bool:
+    """Whether nobody saw this end: its exit code and time are then made up."""
+    reason = text(end.get("reason"))
+    return reason in INVENTED_CODES and INVENTED_CODES[reason] in (None, whole(end.get("exitCode")))
 
 
 def mapping(value: Json) -> Mapping[str, Json]:

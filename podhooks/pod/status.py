@@ -3,7 +3,7 @@
 The order of trust: what the pod says of itself (`status.reason`, the `DisruptionTarget` condition, deletion) before
 what the container says, unless the container had ended for good before that began. A container's `terminated` alone is
 not the end: the kubelet may run it again. And once a pod is being deleted the API shows main as running until every
-container of the pod is dead.
+container of the pod is dead. An end that nobody saw has no exit code, whatever number stands there.
 """
 
 from __future__ import annotations
@@ -11,43 +11,38 @@ from __future__ import annotations
 from datetime import datetime
 
 from podhooks.context import EMPTY, ExitInfo, Result, parse_time
+from podhooks.pod.cause import (
+    PROVIDER_NOT_FOUND,
+    TAINT_MANAGER,
+    Cause,
+    cause_of_end,
+    deadline_passed,
+    reason_of,
+)
 from podhooks.pod.object import (
     FINISHED_PHASES,
-    LOST_REASONS,
     NEVER_RAN_REASONS,
+    RESTARTING_ALL,
     Container,
     containers,
     is_deleting,
+    is_lost,
     main_container,
     main_containers,
     mapping,
     mappings,
     may_restart,
     phase,
-    pod_deadline,
     rule_matches,
     text,
     whole,
 )
-from podhooks.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from podhooks.context import Json
-
-# `status.reason` of a pod that was ended from outside. The kubelet's "Terminated", "NodeShutdown" and "Shutdown" are a
-# node that is being shut down in order; "Preempting" makes room for a critical pod.
-POD_REASONS = {
-    "Evicted": Result.EVICTED,
-    "DeadlineExceeded": Result.DEADLINE_EXCEEDED,
-    "NodeLost": Result.NODE_LOST,
-    "Preempting": Result.EVICTED,
-    "Terminated": Result.EVICTED,
-    "NodeShutdown": Result.EVICTED,
-    "Shutdown": Result.EVICTED,
-}
 
 # What proves that a waiting container has not been created: it can't be running behind the API's back.
 NOT_CREATED_REASONS = frozenset(
@@ -65,22 +60,16 @@ NOT_CREATED_REASONS = frozenset(
 )
 
 
-class Cause(Value):
-    """What the pod says of its own end. `since` is when that began, None where the object doesn't tell."""
-
-    result: Result
-    reason: str
-    message: str = ""
-    since: datetime | None = None
-
-
-def exit_info(pod: Mapping[str, Json], main: str | None = None, *, gone: bool = False) -> ExitInfo | None:
+def exit_info(
+    pod: Mapping[str, Json], main: str | None = None, *, gone: bool = False, ran: Collection[str] = ()
+) -> ExitInfo | None:
     """How main ended; None while it may still run, or run again.
 
     `main`: a container's name, `*` for all of them together, None for what the annotations say. `gone`: the object came
-    with a DELETED event, so it is the last that will ever be known. Never raises, whatever the pod holds.
+    with a DELETED event, so it is the last that will ever be known. `ran`: names of containers that earlier objects
+    showed running; a kubelet that was restarted may forget that. Never raises, whatever the pod holds.
     """
-    mains = main_containers(pod, main)
+    mains = _mains(pod, main, ran)
     if not mains:
         over = gone or phase(pod) in FINISHED_PHASES
         return ExitInfo(Result.UNKNOWN, message=f"the pod has no container {main!r}") if over else None
@@ -88,22 +77,23 @@ def exit_info(pod: Mapping[str, Json], main: str | None = None, *, gone: bool = 
     return _together([end for end in ends if end is not None]) if all(ends) else None
 
 
-def presumed(pod: Mapping[str, Json], main: str | None = None, *, now: datetime | None = None) -> ExitInfo:
+def presumed(
+    pod: Mapping[str, Json], main: str | None = None, *, now: datetime | None = None, ran: Collection[str] = ()
+) -> ExitInfo:
     """The best that can be said when on_exit has to start before main's end can be seen.
 
     That is so when a pod is deleted or runs into its deadline: its last state is published after all its containers are
-    dead. `now` is the API server's time; with it a pod's own deadline can be told from other terminations.
+    dead. `now` is the API server's time; with it a pod's own deadline can be told from other terminations. `ran` as in
+    exit_info().
     """
-    seen = exit_info(pod, main)
+    seen = exit_info(pod, main, ran=ran)
     if seen is not None:
         return seen
-    cause = _cause(pod, over=False) or _deadline_passed(pod, now)
-    name, mains = main or main_container(pod), main_containers(pod, main)
+    cause = cause_of_end(pod, over=False) or deadline_passed(pod, now) or Cause(Result.UNKNOWN, *reason_of(pod))
+    name, mains = main or main_container(pod), _mains(pod, main, ran)
     restarts = sum(each.restarts for each in mains)
     started_at = min((each.started_at for each in mains if each.started_at is not None), default=None)
-    if cause is None:
-        return ExitInfo(Result.UNKNOWN, restarts=restarts, started_at=started_at, container=name or "")
-    never = cause.result is Result.DELETED and mains and not any(each.started for each in mains)
+    never = cause.result is Result.DELETED and mains and all(_never_ran(pod, each) for each in mains)
     return ExitInfo(
         Result.NEVER_STARTED if never else cause.result,
         reason=cause.reason,
@@ -114,33 +104,58 @@ def presumed(pod: Mapping[str, Json], main: str | None = None, *, now: datetime 
     )
 
 
+def restarting_all(pod: Mapping[str, Json]) -> bool:
+    """Whether a container's end, by rule, starts every container of the pod afresh: ours is killed with them.
+
+    https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/kubelet/container/helpers.go (ShouldAllContainersRestart)
+    """
+    if phase(pod) in FINISHED_PHASES:
+        return False
+    conditions = mappings(mapping(pod.get("status")).get("conditions"))
+    begun = any(each.get("type") == "AllContainersRestarting" and each.get("status") == "True" for each in conditions)
+    return begun or any(
+        rule_matches(rule, whole(mapping(each.state.get("terminated")).get("exitCode")))
+        for each in (*containers(pod), *containers(pod, init=True))
+        for rule in _restart_all_rules(each)
+        if "terminated" in each.state
+    )
+
+
+def _mains(pod: Mapping[str, Json], main: str | None, ran: Collection[str]) -> list[Container]:
+    mains = main_containers(pod, main)
+    return [each.replace(seen_running=True) if each.name in ran else each for each in mains] if ran else mains
+
+
 def _one_end(pod: Mapping[str, Json], main: Container, *, gone: bool) -> ExitInfo | None:
     over = gone or phase(pod) in FINISHED_PHASES
-    cause, own = _cause(pod, over=over), _own_end(pod, main)
+    cause, own = cause_of_end(pod, over=over), _own_end(pod, main)
+    if cause is not None and cause.reason == TAINT_MANAGER and phase(pod) in FINISHED_PHASES and main.runs:
+        cause = cause.replace(result=Result.NODE_LOST)
     if own is not None and (cause is None or _came_first(pod, own, cause)):
         return own
     if cause is None and gone:
         cause = Cause(Result.DELETED, "Deleted", "the pod is gone")
     if cause is not None:
         final = "terminated" in main.state and not may_restart(main, main.end or EMPTY)
-        return _ended_by(cause, main, over=over or final)
+        return _ended_by(pod, cause, main, over=over or final)
     return _leftover(pod, main) if over else None
 
 
 def _own_end(pod: Mapping[str, Json], main: Container) -> ExitInfo | None:
     """Main's end by itself, or that of what had to run before it; None unless it is for good."""
-    if _restarting_all(pod):
+    if restarting_all(pod):
         return None
     end = main.end if "terminated" in main.state else None
     if end is not None:
-        again = _lost(end) or may_restart(main, end) or _may_restart_all(pod)
+        removed = text(end.get("reason")) == RESTARTING_ALL
+        again = removed or may_restart(main, end) or _may_restart_all(pod)
         return None if again else _info(_verdict(end), main, end)
-    if main.started:
+    if main.runs or phase(pod) == "Succeeded":
         return None
     for init in containers(pod, init=True):
         end = init.end if "terminated" in init.state else None
         if end is not None and init.spec.get("restartPolicy") != "Always" and whole(end.get("exitCode")) != 0:
-            if may_restart(init, end):
+            if may_restart(init, end) or (is_lost(end) and (main.started or phase(pod) not in FINISHED_PHASES)):
                 return None
             return _start_failed(init, end, main)
     return None
@@ -156,7 +171,7 @@ def _came_first(pod: Mapping[str, Json], own: ExitInfo, cause: Cause) -> bool:
     they began, so there the clock decides. A deletion doesn't once the kubelet has made its last call.
     """
     everyone = (*containers(pod, init=True), *containers(pod))
-    if own.finished_at is None:
+    if own.finished_at is None:  # also of an end that nobody saw
         return False
     if phase(pod) not in FINISHED_PHASES and any("running" in each.state for each in everyone):
         return True
@@ -180,7 +195,8 @@ def _came_first(pod: Mapping[str, Json], own: ExitInfo, cause: Cause) -> bool:
 
 def _start_failed(init: Container, end: Mapping[str, Json], main: Container) -> ExitInfo:
     said = _said(text(end.get("message")).strip())
-    what = f"init container {init.name!r} ended with exit code {whole(end.get('exitCode'))}"
+    how = "was lost" if is_lost(end) else f"ended with exit code {whole(end.get('exitCode'))}"
+    what = f"init container {init.name!r} {how}"
     return ExitInfo(
         Result.START_FAILED,
         reason=text(end.get("reason")),
@@ -204,9 +220,9 @@ def _said(message: str) -> str:
         return message
 
 
-def _ended_by(cause: Cause, main: Container, *, over: bool) -> ExitInfo | None:
+def _ended_by(pod: Mapping[str, Json], cause: Cause, main: Container, *, over: bool) -> ExitInfo | None:
     waiting = text(mapping(main.state.get("waiting")).get("reason"))
-    never = not main.started and (over or waiting in NOT_CREATED_REASONS)
+    never = _never_ran(pod, main) and (over or waiting in NOT_CREATED_REASONS)
     if cause.result is Result.DELETED and never:
         return _info(
             Result.NEVER_STARTED, main, main.end or EMPTY, reason=waiting or cause.reason, message=cause.message
@@ -217,20 +233,49 @@ def _ended_by(cause: Cause, main: Container, *, over: bool) -> ExitInfo | None:
 
 
 def _leftover(pod: Mapping[str, Json], main: Container) -> ExitInfo:
-    """A finished pod that doesn't say why: what the container itself tells, whatever its restart policy was."""
-    end = main.end
-    if end is not None and not _lost(end):
-        return _info(_verdict(end), main, end)
-    if main.started:
-        return _info(Result.UNKNOWN, main, end or EMPTY)
-    status, waiting = mapping(pod.get("status")), mapping(main.state.get("waiting"))
-    reason = text(status.get("reason")) or text(waiting.get("reason"))
-    message = text(status.get("message")) or text(waiting.get("message"))
-    return _info(Result.NEVER_STARTED, main, EMPTY, reason=reason, message=message)
+    """A finished pod that doesn't say why: what the container itself tells, whatever its restart policy was.
+
+    The phase Succeeded says of all containers that they ended in success; Failed only that not all did.
+    """
+    end, (reason, message) = main.end or EMPTY, reason_of(pod)
+    if phase(pod) == "Succeeded" and "terminated" not in main.state:
+        return _info(Result.SUCCEEDED, main, EMPTY, reason=reason, message=message)
+    if end and not is_lost(end):
+        return _info(_verdict(end), main, end, message=text(end.get("message")) or message)
+    result = _unexplained(pod, main)
+    waiting = mapping(main.state.get("waiting")) if result is Result.NEVER_STARTED else EMPTY
+    reason, message = reason or text(waiting.get("reason")), message or text(waiting.get("message"))
+    return _info(result, main, end, reason=reason, message=message)
+
+
+def _unexplained(pod: Mapping[str, Json], main: Container) -> Result:
+    """Of a container whose end nobody saw, in a pod that failed."""
+    if _never_ran(pod, main):
+        return Result.NEVER_STARTED
+    return Result.EVICTED if main.seen_running and _was_rejected(pod, main) else Result.UNKNOWN
+
+
+def _never_ran(pod: Mapping[str, Json], main: Container) -> bool:
+    """Whether the pod proves that. A pod on a node without a word of its containers proves nothing."""
+    if main.started or phase(pod) == "Succeeded":
+        return False
+    placed = mapping(pod.get("spec")).get("nodeName") or mapping(pod.get("status")).get("startTime")
+    told = bool(main.status) and reason_of(pod)[0] != PROVIDER_NOT_FOUND
+    return told or _was_rejected(pod, main) or not placed
+
+
+def _was_rejected(pod: Mapping[str, Json], main: Container) -> bool:
+    """Whether the kubelet didn't admit the pod (`OutOfcpu`, `NodeAffinity`, `UnexpectedAdmissionError`).
+
+    It then gives a reason and no container statuses; after its own restart also of a pod that ran for hours.
+    https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/kubelet/kubelet.go (rejectPod)
+    """
+    reason = reason_of(pod)[0]
+    return phase(pod) == "Failed" and bool(reason) and reason != PROVIDER_NOT_FOUND and not main.status
 
 
 def _info(result: Result, main: Container, end: Mapping[str, Json], *, reason: str = "", message: str = "") -> ExitInfo:
-    code = None if _lost(end) else whole(end.get("exitCode"))
+    code = None if is_lost(end) else whole(end.get("exitCode"))
     signal = whole(end.get("signal")) or (code - 128 if code is not None and 128 < code <= 192 else None)
     if text(end.get("reason")) in NEVER_RAN_REASONS:
         signal = None
@@ -241,14 +286,10 @@ def _info(result: Result, main: Container, end: Mapping[str, Json], *, reason: s
         reason=reason or text(end.get("reason")),
         message=message or text(end.get("message")),
         started_at=main.started_at,
-        finished_at=parse_time(end.get("finishedAt")),
+        finished_at=None if is_lost(end) else parse_time(end.get("finishedAt")),
         restarts=main.restarts,
         container=main.name,
     )
-
-
-def _lost(end: Mapping[str, Json]) -> bool:
-    return text(end.get("reason")) in LOST_REASONS
 
 
 def _verdict(end: Mapping[str, Json]) -> Result:
@@ -258,6 +299,8 @@ def _verdict(end: Mapping[str, Json]) -> Result:
         return Result.OOM_KILLED
     if reason in NEVER_RAN_REASONS:
         return Result.NEVER_STARTED
+    if is_lost(end):
+        return Result.UNKNOWN
     code = whole(end.get("exitCode"))
     if code is None:
         return Result.UNKNOWN
@@ -275,52 +318,6 @@ def _together(ends: Sequence[ExitInfo]) -> ExitInfo:
         started_at=min((end.started_at for end in ends if end.started_at is not None), default=None),
         finished_at=max((end.finished_at for end in ends if end.finished_at is not None), default=None),
         restarts=sum(end.restarts for end in ends),
-    )
-
-
-def _cause(pod: Mapping[str, Json], *, over: bool) -> Cause | None:
-    """Why the pod was ended from outside; None if it wasn't (yet)."""
-    status = mapping(pod.get("status"))
-    disruption = _disruption(status)
-    result = POD_REASONS.get(text(status.get("reason"))) if over else None
-    if result is not None:
-        known = disruption.since if disruption is not None else None
-        since = pod_deadline(pod) if result is Result.DEADLINE_EXCEEDED else known
-        return Cause(result, text(status.get("reason")), text(status.get("message")), since)
-    deleting = is_deleting(pod)
-    if disruption is not None and (over or deleting):
-        return disruption
-    return Cause(Result.DELETED, "Deleted", "the pod was deleted") if deleting else None
-
-
-def _disruption(status: Mapping[str, Json]) -> Cause | None:
-    for condition in mappings(status.get("conditions")):
-        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
-            reason = text(condition.get("reason"))
-            lost = reason == "DeletionByPodGC"  # the garbage collector deletes what was left on a node that is gone
-            return Cause(
-                Result.NODE_LOST if lost else Result.EVICTED,
-                reason,
-                text(condition.get("message")),
-                parse_time(condition.get("lastTransitionTime")),
-            )
-    return None
-
-
-def _deadline_passed(pod: Mapping[str, Json], now: datetime | None) -> Cause | None:
-    deadline = pod_deadline(pod)
-    if deadline is None or now is None or now < deadline:
-        return None
-    return Cause(Result.DEADLINE_EXCEEDED, "DeadlineExceeded", "the pod's activeDeadlineSeconds are over", deadline)
-
-
-def _restarting_all(pod: Mapping[str, Json]) -> bool:
-    """A container's end may, by rule, start every container of the pod afresh."""
-    return any(
-        rule_matches(rule, whole(mapping(each.state.get("terminated")).get("exitCode")))
-        for each in (*containers(pod), *containers(pod, init=True))
-        for rule in _restart_all_rules(each)
-        if "terminated" in each.state
     )
 
 

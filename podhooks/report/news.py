@@ -10,11 +10,11 @@ from podhooks.annotations.durations import format_duration
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import (
     FINISHED_PHASES,
-    LOST_REASONS,
     NEVER_RAN_REASONS,
     Container,
     containers,
     is_deleting,
+    is_lost,
     main_containers,
     mapping,
     mappings,
@@ -123,6 +123,8 @@ def state_word(container: Container) -> str:
         return "running"
     end = mapping(container.state.get("terminated"))
     if end:
+        if is_lost(end):
+            return "lost"
         return "done" if end.get("exitCode") == 0 else f"exit {end.get('exitCode')}"
     reason = text(mapping(container.state.get("waiting")).get("reason"))
     return "waiting" if reason in USUAL_WAITS else reason
@@ -148,7 +150,7 @@ def name_of(obj: Mapping[str, Json]) -> str:
 def ended_text(end: Mapping[str, Json]) -> str:
     """`state.terminated` as a sentence."""
     reason, code = text(end.get("reason")), whole(end.get("exitCode"))
-    if reason in LOST_REASONS:
+    if is_lost(end):
         return "ended, and nobody saw how"
     if reason in NEVER_RAN_REASONS:
         return f"could not be started: {_one_line(end.get('message'))}"
@@ -161,9 +163,7 @@ def _container_news(before: Container, after: Container, pod: str, role: Role) -
     earlier, last = _end_of(before, "lastState"), _end_of(after, "lastState")
     if before.restarts < after.restarts and "terminated" not in before.state and last and last != earlier:
         yield Entry(ended_text(last), pod, after.name, role, Tone.BAD)
-    if _end_of(after, "state").get("reason") in LOST_REASONS and (
-        last.get("reason") in LOST_REASONS or not before.started
-    ):
+    if is_lost(_end_of(after, "state")) and (is_lost(last) or not before.started):
         return  # told already; or there is nothing to tell, because it never ran
     then, now = _state(before), _state(after)
     if now is not None and (now != then or before.restarts < after.restarts):
@@ -180,7 +180,7 @@ def _state(container: Container) -> tuple[str, Tone] | None:
     if "running" in container.state:
         return (f"running again, restart {container.restarts}" if container.restarts else "running"), Tone.QUIET
     if end:
-        return ended_text(end), Tone.GOOD if end.get("exitCode") == 0 else Tone.BAD
+        return ended_text(end), Tone.GOOD if end.get("exitCode") == 0 and not is_lost(end) else Tone.BAD
     reason = text(waiting.get("reason"))
     if reason in USUAL_WAITS:
         return None

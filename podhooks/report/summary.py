@@ -12,7 +12,7 @@ from podhooks.annotations.parser import parse
 from podhooks.annotations.plan import Callback, Mode, Plan
 from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, Status
 from podhooks.inject.shapes import Json
-from podhooks.pod.object import Container, mapping, text
+from podhooks.pod.object import Container, is_lost, mapping, text
 from podhooks.pod.status import exit_info
 from podhooks.report.news import all_containers, name_of
 from podhooks.runtime.record import Record, RecordData, parse_messages
@@ -102,7 +102,7 @@ def _why_not(pod: Mapping[str, Json], plan: Plan, hook: Hook, record: RecordData
         return "the pod was not injected"
     end = container.end
     if end is not None and container.started:
-        code = f"exit code {end.get('exitCode')}"
+        code = "an end that nobody saw" if is_lost(end) else f"exit code {end.get('exitCode')}"
         if record is not None:
             return f"{container.name} was ended before its turn ({code})"
         said = _said(end)
@@ -126,5 +126,6 @@ def _obstacles(pod: Mapping[str, Json], container: Container) -> Iterator[str]:
     for each in all_containers(pod):
         end = each.end or EMPTY
         if each.name != container.name and end.get("exitCode") not in (None, 0):
-            yield f"{container.name} never started: {each.name} ended with exit code {end.get('exitCode')} before it"
+            how = "was lost" if is_lost(end) else f"ended with exit code {end.get('exitCode')}"
+            yield f"{container.name} never started: {each.name} {how} before it"
             return

@@ -370,6 +370,14 @@ def write_in_place(path: str, content: bytes) -> None:
         os.close(file)
 
 
+def leave_message(path: str, text: str) -> None:
+    """`text` as the termination message: why there is no record."""
+    try:
+        write_in_place(path, f"podhooks: {text}".encode("utf-8", "replace")[: contract.TERMINATION_MESSAGE_BYTES])
+    except OSError as error:
+        log.warning("the termination message can't be written", path=path, cause=error.strerror)
+
+
 def write_all(file: int, content: bytes) -> None:
     """One write for anything of our size; more only where the file system takes less at once."""
     while content:

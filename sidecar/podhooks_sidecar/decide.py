@@ -10,7 +10,7 @@ from __future__ import annotations
 from podhooks.annotations.plan import Mode
 from podhooks.context import EMPTY, ExitInfo, Result, parse_time
 from podhooks.pod.object import is_deleting, mapping, pod_deadline, whole
-from podhooks.pod.status import exit_info, presumed
+from podhooks.pod.status import exit_info, presumed, restarting_all
 from podhooks.value import Value
 
 TYPE_CHECKING = False
@@ -36,6 +36,8 @@ class Known(Value):
     term_at: float | None = None  # the first SIGTERM
     pod: Mapping[str, Json] = EMPTY  # as last seen; empty if never
     gone: bool = False  # DELETED or 404: nothing more will be seen
+    missed: bool = False  # it was a 404: `pod` may be far from the pod's last state
+    ran: frozenset[str] = frozenset()  # the mains that any state of the pod has shown running
     server_now: datetime | None = None  # the API server's clock
     deleting_since: float | None = None  # when the deletion was first seen
     hopeless: bool = False  # there is no access to the API, and waiting won't bring it
@@ -59,9 +61,9 @@ class Wait(Value):
 def decide(known: Known) -> Act | Wait:
     """The one place where on_exit's beginning is decided."""
     deadline = last_moment(known)
-    seen = exit_info(known.pod, known.main, gone=known.gone) if known.pod else None
-    if seen is None and known.gone:
-        seen = ExitInfo(Result.DELETED, reason="Deleted", message="the pod is gone")
+    seen = exit_info(known.pod, known.main, gone=known.gone, ran=known.ran) if known.pod else None
+    if known.gone and (seen is None or (known.missed and seen.result is Result.NEVER_STARTED)):
+        seen = ExitInfo(Result.DELETED, reason="Deleted", message="the pod is gone", container=known.main or "")
     if seen is not None:
         return Act(seen, deadline)
     start = latest_start(known, deadline)
@@ -74,6 +76,8 @@ def latest_start(known: Known, deadline: float | None) -> float | None:
     """When on_exit has to begin although main's end can't be seen; None while nothing ends the pod."""
     if deadline is None:
         return None
+    if restarting_all(known.pod) and not is_deleting(known.pod):
+        return None  # the SIGTERM is for this life of the containers only: the next one tells how main ended
     last = deadline - known.reserve_seconds
     if known.mode is Mode.NATIVE and known.term_at is not None:
         if known.starting:
@@ -135,4 +139,4 @@ def own_deadline(known: Known) -> float | None:
 def guess(known: Known) -> ExitInfo:
     if not known.pod:
         return ExitInfo(Result.UNKNOWN, message="the Kubernetes API could not be asked how main ended")
-    return presumed(known.pod, known.main, now=known.server_now)
+    return presumed(known.pod, known.main, now=known.server_now, ran=known.ran)

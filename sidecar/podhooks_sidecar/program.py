@@ -13,7 +13,7 @@ from podhooks.pod.object import is_deleting
 from podhooks.runtime.access import Access
 from podhooks.runtime.client import Client
 from podhooks.runtime.pod_settings import PodSettings
-from podhooks.runtime.record import Record
+from podhooks.runtime.record import Record, leave_message
 from podhooks.value import Value
 from podhooks_sidecar.decide import Known, last_moment
 from podhooks_sidecar.waiting import Watcher, last_message, others_run
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from podhooks.annotations.plan import Plan
     from podhooks.context import ExitInfo, Json, PodInfo, RunContext
+    from podhooks_sidecar.decide import Act
     from podhooks_sidecar.wakeup import Wakeup
 
 REFRESH_TIMEOUT_SECONDS = 2.0  # for the one look at a deletion's grace period while callbacks run
@@ -70,6 +71,8 @@ class OnExit(Value):
             if not self.record.is_complete:
                 failed = self.run_callbacks(end, deadline)
                 self.record.complete()
+        elif self.plan.on_exit:
+            log.info("on_exit ran already, in an earlier life of this pod's containers; it runs once per pod")
         self.linger()
         return contract.EXIT_CALLBACK_FAILED if failed and self.settings.mode is Mode.CLASSIC else contract.EXIT_OK
 
@@ -81,13 +84,24 @@ class OnExit(Value):
         log.info(
             "waiting for main's end", main=self.settings.main_container or "(first)", mode=self.settings.mode.value
         )
-        act = self.watcher.wait()
+        act = self.wait()
         self.record.merge(last_message(self.watcher.pod))
         if self.record.exit_info is None:
             self.record.decide(act.exit_info)
         end = self.record.exit_info or act.exit_info
         log.info("main ended", result=end.result.value, exit_code=end.exit_code, reason=end.reason)
         return end, act.deadline
+
+    def wait(self) -> Act:
+        """
+        Raises:
+            InputError: main would wait for us. The termination message, where `kubectl describe` shows it, says so.
+        """
+        try:
+            return self.watcher.wait()
+        except InputError as error:
+            leave_message(self.settings.termination_log, str(error))
+            raise
 
     def run_callbacks(self, end: ExitInfo, deadline: float | None) -> bool:
         """Whether one with policy `fail` failed."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 
 from podhooks import contract, log
+from podhooks.annotations.plan import Mode
 from podhooks.context import EMPTY
-from podhooks.errors import ApiError, Forbidden, NotFound, Unauthorized, Unreachable
-from podhooks.pod.object import containers, is_deleting, mapping, text
+from podhooks.errors import ApiError, Forbidden, InputError, NotFound, Unauthorized, Unreachable
+from podhooks.pod.object import containers, is_deleting, main_containers, mapping, text
 from podhooks.pod.status import exit_info
 from podhooks.runtime.backoff import backoff_seconds
 from podhooks_sidecar.decide import Act, Known, decide
@@ -51,7 +52,8 @@ class Watcher:
         self._pod_name = pod.name
         self._pod_uid = pod.uid
         self._is_starting = is_starting
-        self._gone = False
+        self._gone = self._missed = False
+        self._ran: frozenset[str] = frozenset()
         self._hopeless = client is None
         self._deleting_since: float | None = None
         self._version = ""  # resourceVersion to watch from; "" = get the pod first
@@ -79,6 +81,8 @@ class Watcher:
             term_at=term_at,
             pod=self.pod,
             gone=self._gone,
+            missed=self._missed,
+            ran=self._ran,
             server_now=self._client.server_now() if self._client is not None else None,
             deleting_since=self._deleting_since,
             hopeless=self._hopeless,
@@ -94,7 +98,7 @@ class Watcher:
             with self._wakeup.interruptible(time.monotonic() + timeout_seconds):
                 self._see(self._client.get_pod(self._pod_name))
         except NotFound:
-            self._gone = True
+            self._gone = self._missed = True
         except (ApiError, Interrupted):
             pass
 
@@ -109,7 +113,7 @@ class Watcher:
         except Interrupted:
             self._events = None  # whatever it was waiting for: ask anew, on a new connection
         except NotFound:
-            self._gone = True
+            self._gone = self._missed = True
         except ApiError as error:
             self._events, self._version = None, ""
             self._complain(error)
@@ -145,9 +149,12 @@ class Watcher:
             log.info("the Kubernetes API answers again")
         metadata = mapping(pod.get("metadata"))
         if self._pod_uid and metadata.get("uid") != self._pod_uid:
-            self._gone = True  # another pod has our name: ours is history, its last state is what we saw last
+            self._gone = self._missed = True  # another pod has our name: ours is history
             return
         self.pod, self._gone = pod, gone
+        self._ran |= {each.name for each in main_containers(pod, self._base.main) if each.started}
+        if self._base.mode is Mode.NATIVE:
+            refuse_to_block(pod)
         self._version = text(metadata.get("resourceVersion"))
         if is_deleting(pod) and self._deleting_since is None:
             self._deleting_since = time.monotonic()
@@ -171,6 +178,21 @@ class Watcher:
         if until is not None:
             seconds = min(seconds, max(until - time.monotonic(), 0.0))
         self._wakeup.sleep(seconds)
+
+
+def refuse_to_block(pod: Mapping[str, Json]) -> None:
+    """A server or webhook that doesn't know `restartPolicy` of init containers drops it: nothing starts behind us then.
+
+    Raises:
+        InputError: this container is an ordinary init container.
+    """
+    for each in containers(pod, init=True):
+        if each.name == contract.ON_EXIT_CONTAINER and each.spec.get("restartPolicy") != "Always":
+            raise InputError(
+                f"init container {each.name!r} has lost its restartPolicy: Always on the way into the cluster, so main "
+                "would never start: an API server before 1.29, a custom resource's old schema or a webhook drops the "
+                "field; use podhooks.io/mode: classic, or inject the pods themselves by the webhook"
+            )
 
 
 def others_run(pod: Mapping[str, Json]) -> bool:

@@ -155,6 +155,109 @@ class TestNormalEnd:
         assert pod.ended() == 0
 
 
+class TestTheKubeletsWords:
+    def test_a_rejection_after_hours_is_no_never_started(self, make: Make) -> None:
+        """A kubelet that was restarted may forget that main ran: the pod's last state has no container statuses."""
+        pod = make().start().watching()
+
+        def reject(manifest: dict[str, Any]) -> None:
+            manifest["status"] = {"phase": "Failed", "reason": "NodeAffinity", "message": "Pod was rejected: no"}
+
+        pod.server.store.mutate("pods", "default", "p", reject)
+        pod.expect("tell Evicted None")
+        end = pod.record.exit_info
+        assert end is not None
+        assert (end.reason, end.message) == ("NodeAffinity", "Pod was rejected: no")
+
+    def test_an_end_that_nobody_saw_does_not_hold_a_classic_pod(self, make: Make) -> None:
+        """containerd was restarted: it invents 255, and on_exit must not wait for a better answer."""
+        pod = make(**CLASSIC).start().watching()
+        pod.main_ends(255, "Unknown")
+        pod.expect("tell Unknown None")
+        assert pod.ended() == 0
+
+    def test_a_pod_that_vanished_before_its_main_was_seen_is_not_called_never_started(self, make: Make) -> None:
+        """The watch was away, the pod is not there any more: main may have run for hours in between."""
+        pod = make()
+        pod.main_state({"waiting": {"reason": "PodInitializing"}}, phase="Pending")
+        pod.start().watching()
+        pod.server.faults.add(Fault(POD, Action.ANSWER, status=503, times=1000))
+        pod.server.drop_connections()
+        until(lambda: "trying again" in pod.output)
+        pod.server.store.delete("pods", "default", "p", grace_seconds=0)
+        pod.server.faults.clear()
+        pod.expect("tell Deleted None")
+
+
+class TestASidecarThatBlocksThePod:
+    """`restartPolicy: Always` was dropped on the way: an ordinary init container, which main waits for."""
+
+    def block(self, pod: Harness, policy: dict[str, str]) -> Harness:
+        spec = {"initContainers": [{"name": "on-exit", **policy}]}
+        pod.server.store.mutate("pods", "default", "p", lambda each: each["spec"].update(spec), subresource="")
+        pod.main_state({"waiting": {"reason": "PodInitializing"}}, phase="Pending")
+        return pod
+
+    def test_ends_with_one_line_that_says_so(self, make: Make) -> None:
+        pod = self.block(make(), {}).start()
+        assert pod.ended() == 2
+        said = [line for line in pod.output.splitlines() if "error" in line]
+        assert len(said) == 1
+        assert "'on-exit' has lost its restartPolicy: Always" in said[0]
+        assert "podhooks.io/mode: classic" in said[0]
+        assert pod.told == []
+
+    def test_says_it_where_kubectl_describe_shows_it(self, make: Make) -> None:
+        pod = self.block(make(), {}).start()
+        assert pod.ended() == 2
+        assert "has lost its restartPolicy" in pod.termination_log.read_text()
+
+    def test_a_sidecar_with_its_policy_stays(self, make: Make) -> None:
+        pod = self.block(make(), {"restartPolicy": "Always"}).start().watching()
+        pod.main_ends(3)
+        pod.expect("tell Failed 3")
+        assert pod.ended() == 0
+
+
+class TestRestartAllContainers:
+    """A restart rule ends every container of the pod, ours with two seconds of grace, and starts all of them afresh."""
+
+    def rule(self, pod: Harness) -> Harness:
+        rules = [{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [9]}}]
+        main = {"name": "main", "restartPolicy": "Never", "restartPolicyRules": rules}
+        pod.server.store.mutate(
+            "pods", "default", "p", lambda each: each["spec"].update(containers=[main]), subresource=""
+        )
+        return pod
+
+    def test_on_exit_runs_once_after_the_last_life(self, make: Make) -> None:
+        pod = self.rule(make(**{contract.ENV_GRACE_SECONDS: "10"}))
+        pod.annotate(**{"on-exit": "calls:tell", "reserve": "10s"})
+        pod.start().watching()
+        pod.main_ends(9)
+        pod.signal()
+        with pytest.raises(subprocess.TimeoutExpired):
+            pod.ended(2.0)  # what the kubelet gives
+        assert pod.told == []
+        pod.signal(signal.SIGKILL)
+        pod.ended()
+        pod.main_runs(restarts=1)
+        watched = len(pod.watches)
+        pod.start()
+        until(lambda: len(pod.watches) > watched)
+        pod.main_ends(3, restarts=1)
+        pod.expect("tell Failed 3")
+        assert pod.ended() == 0
+
+    def test_a_life_after_the_last_callback_says_why_nothing_runs(self, make: Make) -> None:
+        pod = make().start().watching()
+        pod.main_ends(3)
+        assert pod.ended() == 0
+        assert pod.start().ended() == 0
+        pod.expect("tell Failed 3")
+        assert pod.output.count("on_exit ran already") == 1
+
+
 class TestDeletion:
     def test_native_runs_when_sigterm_says_that_main_is_dead(self, make: Make) -> None:
         pod = make().start().watching()

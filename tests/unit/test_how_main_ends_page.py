@@ -34,7 +34,7 @@ def ends(cell: str) -> list[End]:
 
 def lines() -> dict[str, Line]:
     found: dict[str, Line] = {}
-    for row in re.findall(r"^\| (`(?:native|classic)-.*) \|$", PAGE, re.MULTILINE):
+    for row in re.findall(r"^\| (`(?:native|classic|held)-.*) \|$", PAGE, re.MULTILINE):
         names, _, in_pod, final = row.split(" | ")
         said = ends(final)
         line = Line(next(iter(ends(in_pod)), None), said[0], said[1] if len(said) > 1 else None)

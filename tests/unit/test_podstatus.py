@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podhooks.context import ExitInfo, Result
-from podhooks.pod.object import main_container
+from podhooks.pod.object import main_container, main_containers
 from podhooks.pod.status import exit_info, presumed
 
 TRACES = Path(__file__).parent.parent / "traces"
@@ -548,3 +548,199 @@ def test_any_pod_shaped_input_is_survived(pod: Pod, main: str | None, gone: bool
     if end is not None:
         assert ExitInfo.from_json(json.loads(json.dumps(end.to_json()))) == end
     assert isinstance(presumed(pod, main, now=datetime(2026, 11, 23, tzinfo=timezone.utc)).result, Result)
+
+
+def finished_pod(phase: str, *, reason: str = "", message: str = "", **status: Any) -> Pod:
+    """A pod that reached a node and is over; `status` may add what is known of its containers."""
+    return {
+        "metadata": {"name": "p"},
+        "spec": {"nodeName": "n", "restartPolicy": "Never", "containers": [{"name": "main"}]},
+        "status": {
+            "phase": phase,
+            "startTime": "2026-11-23T00:00:00Z",
+            **({"reason": reason, "message": message} if reason else {}),
+            **status,
+        },
+    }
+
+
+def of_main(**status: Any) -> dict[str, Any]:
+    return {"containerStatuses": [{"name": "main", "restartCount": 0, **status}]}
+
+
+def deleted(pod: Pod) -> Pod:
+    pod["metadata"].update(deletionTimestamp="2026-11-23T00:00:40Z", deletionGracePeriodSeconds=30)
+    return pod
+
+
+RAN = {"startedAt": "2026-11-23T00:00:00Z", "finishedAt": "2026-11-23T00:00:05Z"}
+INVENTED: list[dict[str, Any]] = [
+    {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None},
+    {"exitCode": 255, "reason": "Unknown", **RAN},
+    {"exitCode": -137, "reason": "NotFound", **RAN},
+    {"exitCode": 0, "reason": "Terminated", **RAN},
+]
+each_invention = pytest.mark.parametrize("end", INVENTED, ids=[each["reason"] for each in INVENTED])
+
+
+class TestEndsThatNobodySaw:
+    """https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/kubelet/kubelet_pods.go and containerd's restart.go."""
+
+    @each_invention
+    @pytest.mark.parametrize("phase", ["Running", "Failed", "Succeeded"])
+    def test_have_no_exit_code_and_keep_their_reason(self, end: dict[str, Any], phase: str) -> None:
+        """Also while the pod still runs: in classic mode on_exit would wait for ever."""
+        seen = judge(finished_pod(phase, **of_main(state={"terminated": end})))
+        assert (seen.result, seen.exit_code, seen.signal) == (Result.UNKNOWN, None, None)
+        assert (seen.reason, seen.finished_at) == (end["reason"], None)
+
+    @each_invention
+    def test_are_not_the_last_where_main_is_started_again(self, end: dict[str, Any]) -> None:
+        pod = finished_pod("Running", **of_main(state={"terminated": end}))
+        pod["spec"]["restartPolicy"] = "Always"
+        assert exit_info(pod) is None
+
+    @each_invention
+    def test_give_nothing_to_a_deletion(self, end: dict[str, Any]) -> None:
+        pod = deleted(finished_pod("Failed", **of_main(state={"terminated": end}, containerID="containerd://9209")))
+        seen = judge(pod, gone=True)
+        assert (seen.result, seen.exit_code) == (Result.DELETED, None)
+
+    def test_a_real_255_is_main_s(self) -> None:
+        end = {"exitCode": 255, "reason": "Error", **RAN}
+        seen = judge(finished_pod("Failed", **of_main(state={"terminated": end})))
+        assert (seen.result, seen.exit_code) == (Result.FAILED, 255)
+
+    @pytest.mark.parametrize("holder", ["state", "lastState"])
+    def test_used_to_be_running_proves_a_run(self, holder: str) -> None:
+        said = "The container could not be located when the pod was deleted.  The container used to be Running"
+        lost = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": said}}
+        pod = deleted(finished_pod("Running", **of_main(**{"state": {"waiting": {}}, holder: lost})))
+        assert presumed(pod).result is Result.DELETED
+        seen = judge(pod, gone=True)
+        assert (seen.result, seen.exit_code, seen.reason) == (Result.DELETED, None, "Deleted")
+
+    def test_not_located_at_the_end_proves_no_run(self) -> None:
+        """TerminatePod writes it of containers that never ran, too (classic-image-missing)."""
+        said = "The container could not be located when the pod was terminated"
+        lost = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": said}}
+        assert judge(deleted(finished_pod("Failed", **of_main(state=lost)))).result is Result.NEVER_STARTED
+
+    def test_of_an_init_container_are_no_exit_code_either(self) -> None:
+        lost = {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": "could not be located"}
+        pod = finished_pod("Running", initContainerStatuses=[{"name": "load", "state": {"terminated": lost}}])
+        pod["spec"]["initContainers"] = [{"name": "load"}]
+        assert exit_info(pod) is None
+        pod["status"]["phase"] = "Failed"
+        seen = judge(pod)
+        assert (seen.result, seen.exit_code) == (Result.START_FAILED, None)
+        assert seen.message == "init container 'load' was lost: could not be located"
+
+
+class TestTerminalPhases:
+    @pytest.mark.parametrize(
+        "status",
+        [
+            {},
+            {"containerStatuses": []},
+            of_main(state={"running": {}}),
+            of_main(state={"waiting": {"reason": "ContainerCreating"}}),
+            of_main(state={}, lastState={"terminated": {"exitCode": 3, "reason": "Error", **RAN}}, restartCount=1),
+        ],
+        ids=["no statuses", "empty", "still running", "still waiting", "an earlier run"],
+    )
+    def test_succeeded_is_said_of_all_containers(self, status: dict[str, Any]) -> None:
+        seen = judge(finished_pod("Succeeded", **status))
+        assert (seen.result, seen.exit_code) == (Result.SUCCEEDED, None)
+
+    def test_failed_proves_nothing_of_main(self) -> None:
+        assert judge(finished_pod("Failed")).result is Result.UNKNOWN
+        assert judge(finished_pod("Failed", **of_main(state={"running": {}}))).result is Result.UNKNOWN
+
+    def test_failed_before_it_reached_a_node_never_started(self) -> None:
+        pod = finished_pod("Failed")
+        del pod["spec"]["nodeName"], pod["status"]["startTime"]
+        assert judge(pod).result is Result.NEVER_STARTED
+
+    @pytest.mark.parametrize("phase", ["Succeeded", "Failed", "Running"])
+    def test_a_deletion_without_a_word_of_main_proves_no_never_started(self, phase: str) -> None:
+        seen = judge(deleted(finished_pod(phase)), gone=True)
+        assert (seen.result, seen.exit_code) == (Result.DELETED, None)
+
+    def test_the_pods_reason_is_told_with_every_result(self) -> None:
+        for status in ({}, of_main(state={"running": {}}), of_main(state={"waiting": {"reason": "X"}})):
+            seen = judge(finished_pod("Failed", reason="ProviderFailed", message="no quota", **status))
+            assert (seen.reason, seen.message) == ("ProviderFailed", "no quota")
+        failed = of_main(state={"terminated": {"exitCode": 1, "reason": "Error", **RAN}})
+        failed["containerStatuses"][0]["state"]["terminated"]["exitCode"] = 1
+        seen = judge(finished_pod("Failed", reason="ProviderFailed", message="no quota", **failed))
+        assert (seen.result, seen.exit_code, seen.reason) == (Result.FAILED, 1, "Error")
+        pod = finished_pod("Running", reason="Slow", message="the disk is slow", **of_main(state={"running": {}}))
+        assert (presumed(pod).result, presumed(pod).reason) == (Result.UNKNOWN, "Slow")
+
+
+class TestVirtualKubelets:
+    """https://github.com/virtual-kubelet/virtual-kubelet/blob/master/node/sync.go"""
+
+    def test_a_pod_that_the_provider_lost_ran(self) -> None:
+        message = "The pod status was not found and may have been deleted from the provider"
+        for status in ({}, of_main(state={"waiting": {"reason": "PodInitializing"}})):
+            seen = judge(finished_pod("Failed", reason="NotFound", message=message, **status))
+            assert (seen.result, seen.reason, seen.message) == (Result.UNKNOWN, "NotFound", message)
+
+    def test_a_deletion_is_no_success_and_no_node_shutdown(self) -> None:
+        """The phase is Succeeded, the code 0, and `running` stays beside `terminated`."""
+        state = {"running": {"startedAt": RAN["startedAt"]}, "terminated": {"exitCode": 0, "reason": "Terminated"}}
+        pod = deleted(finished_pod("Succeeded", reason="Terminated", **of_main(state=state)))
+        seen = judge(pod)
+        assert (seen.result, seen.exit_code, seen.reason) == (Result.DELETED, None, "Terminated")
+
+
+class TestNodesOutOfService:
+    def pod(self, state: dict[str, Any], phase: str = "Failed") -> Pod:
+        condition = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}
+        return deleted(finished_pod(phase, conditions=[condition], **of_main(state=state)))
+
+    def test_main_that_is_left_running_was_lost_with_its_node(self) -> None:
+        seen = judge(self.pod({"running": {}}))
+        assert (seen.result, seen.exit_code, seen.reason) == (Result.NODE_LOST, None, "DeletionByTaintManager")
+
+    def test_main_that_a_kubelet_saw_end_was_evicted(self) -> None:
+        ended = {"terminated": {"exitCode": 143, "reason": "Error", **RAN}}
+        assert judge(self.pod(ended)).result is Result.EVICTED
+        assert exit_info(self.pod({"running": {}}, "Running")) is None
+        assert presumed(self.pod({"running": {}}, "Running")).result is Result.EVICTED
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["UnexpectedAdmissionError", "OutOfcpu", "NodeAffinity", "VolumeAttachmentLimitExceeded", "SysctlForbidden"],
+)
+class TestRejectedPods:
+    def pod(self, reason: str) -> Pod:
+        return finished_pod("Failed", reason=reason, message="Pod was rejected: no")
+
+    def test_never_started(self, reason: str) -> None:
+        seen = judge(self.pod(reason))
+        assert (seen.result, seen.reason, seen.message) == (Result.NEVER_STARTED, reason, "Pod was rejected: no")
+
+    def test_keep_their_reason_when_they_are_deleted_later(self, reason: str) -> None:
+        seen = judge(deleted(self.pod(reason)), gone=True)
+        assert (seen.result, seen.reason, seen.message) == (Result.NEVER_STARTED, reason, "Pod was rejected: no")
+
+    def test_were_evicted_if_main_was_seen_running(self, reason: str) -> None:
+        seen = exit_info(self.pod(reason), ran={"main"})
+        assert seen is not None
+        assert (seen.result, seen.exit_code, seen.reason) == (Result.EVICTED, None, reason)
+
+
+@settings(max_examples=400)
+@given(pod=pods, gone=st.booleans())
+def test_who_has_seen_main_run_never_says_never_started(pod: Pod, gone: bool) -> None:
+    ran = {each.name for each in main_containers(pod)}
+    ends = [each for each in (exit_info(pod, gone=gone, ran=ran), presumed(pod, ran=ran)) if each is not None]
+    for end in ends:
+        assert end.result is not Result.NEVER_STARTED or end.exit_code is not None or end.reason in NOT_STARTABLE
+
+
+NOT_STARTABLE = ("StartError", "ContainerCannotRun")  # of a container's last try, after others that ran

@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podhooks.report.news import Entry, Role, is_over, job_news, obstacle, pod_news, role_of, warning_news
+from podhooks.pod.object import containers
+from podhooks.report.news import (
+    Entry,
+    Role,
+    Tone,
+    is_over,
+    job_news,
+    obstacle,
+    pod_news,
+    role_of,
+    state_word,
+    warning_news,
+)
 
 TRACES = Path(__file__).parents[1] / "traces"
 NAMES = sorted(path.stem for path in TRACES.glob("*.jsonl"))
@@ -96,6 +108,22 @@ def test_what_went_wrong_is_told(name: str, container: str, text: str) -> None:
 
 def test_a_container_that_never_ran_did_not_end() -> None:
     assert not [each for each in texts("classic-image-missing") if "ended" in each]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(137, "ContainerStatusUnknown"), (255, "Unknown"), (-137, "NotFound"), (0, "Terminated")]
+)
+def test_an_exit_code_that_somebody_made_up_is_not_shown(code: int, reason: str) -> None:
+    end = {"exitCode": code, "reason": reason, "startedAt": "2026-11-23T00:00:00Z"}
+
+    def pod(state: dict[str, Any]) -> Pod:
+        spec = {"containers": [{"name": "main"}]}
+        return {"metadata": {"name": "p"}, "spec": spec, "status": {"containerStatuses": [{"name": "main", **state}]}}
+
+    running, ended = pod({"state": {"running": {}}}), pod({"state": {"terminated": end}})
+    (entry,) = pod_news(running, ended)
+    assert (entry.text, entry.tone) == ("ended, and nobody saw how", Tone.BAD)
+    assert state_word(containers(ended)[0]) == "lost"
 
 
 def test_what_keeps_main_from_starting_is_named_with_its_message() -> None:
