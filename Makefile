@@ -13,7 +13,7 @@ BASE ?=
 IMAGE_PYTHON ?= 3.13
 BASES = BASE PYTHON_3_10 PYTHON_3_11 PYTHON_3_12 PYTHON_3_14
 
-.PHONY: demo test faults e2e check benchmark format clean charts manifests image wheels
+.PHONY: demo test faults e2e check benchmark format clean charts docs manifests image wheels
 
 demo: $(VENV)/.installed  ## four runs of a real Job manifest on the embedded one-node stand-in
 	$(BIN)/python examples/demo.py
@@ -38,6 +38,9 @@ benchmark: $(VENV)/.installed  ## how fast and how small, each beside its floor;
 
 charts: $(VENV)/.installed  ## what the charts have from Python code, written anew
 	$(BIN)/python charts/generate.py
+
+docs: $(VENV)/.installed  ## the tables of annotations in docs/, written anew
+	$(BIN)/python docs/generate.py
 
 manifests: $(VENV)/.installed  ## manifests/, rendered anew
 	$(BIN)/python manifests/generate.py

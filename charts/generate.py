@@ -10,15 +10,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import library_values
 import schemas
 from operator_objects import operator_objects
 
 from podhooks import contract
 from podhooks.annotations.durations import format_duration
-from podhooks.annotations.plan import Guarantee, Mode, Plan, Policy
+from podhooks.annotations.plan import TABLE, USER_ANNOTATIONS, Plan
 from podhooks.inject import InjectSettings, containers
 from podhooks.inject.case import Case
 from podhooks.inject.inject_settings import DEFAULT_RESOURCES, Delivery
+from podhooks.render.annotation_schemas import words_of_choices
 from podhooks.render.pod_rbac import pod_rules
 from podhooks.version import __version__
 
@@ -46,6 +48,7 @@ def files() -> dict[Path, str]:
     content = json.dumps(library_contract(), indent=1)
     return {
         CHARTS / "podhooks-lib/templates/_contract.tpl": CONTRACT_TEMPLATE.format(content=content),
+        CHARTS / "podhooks-lib/values.yaml": library_values.text(),
         CHARTS / "podhooks-lib/values.schema.json": json.dumps(schemas.library(), indent=2) + "\n",
         CHARTS / "flow-job/values.schema.json": json.dumps(schemas.flow_job(), indent=2) + "\n",
         CHARTS / "podhooks/values.schema.json": json.dumps(schemas.operator(), indent=2) + "\n",
@@ -53,9 +56,9 @@ def files() -> dict[Path, str]:
     }
 
 
-def values_of_annotations() -> dict[str, str]:
+def names_of_annotations() -> dict[str, str]:
     """Each annotation by the name that it has as a chart's value: onStart, onExitWhen."""
-    return {_camel_case(name.removeprefix(contract.PREFIX)): name for name in contract.USER_ANNOTATIONS}
+    return {schemas.camel_case(each.short_name): each.name for each in TABLE}
 
 
 def library_contract() -> dict[str, Any]:
@@ -64,32 +67,16 @@ def library_contract() -> dict[str, Any]:
     container = containers.hook_container(sample, contract.ON_EXIT_CONTAINER)
     env, mounts = container["env"], {each["name"]: each for each in container["volumeMounts"]}
     both = (contract.ON_START_CONTAINER, contract.ON_EXIT_CONTAINER)
-    policies = [each.value for each in Policy]
     return {
         "version": __version__,
         "prefix": contract.PREFIX,
-        "onStart": contract.ON_START,
-        "onExit": contract.ON_EXIT,
-        "onExitPolicy": contract.ON_EXIT_POLICY,
-        "onExitTimeout": contract.ON_EXIT_TIMEOUT,
-        "mainContainer": contract.MAIN_CONTAINER,
-        "mode": contract.MODE,
-        "image": contract.IMAGE,
-        "python": contract.PYTHON,
-        "reserve": contract.RESERVE,
-        "resources": contract.RESOURCES,
-        "guarantee": contract.GUARANTEE,
         "guaranteeLabel": contract.GUARANTEE_LABEL,
         "guaranteeCluster": contract.GUARANTEE_CLUSTER,
         "status": contract.STATUS,
-        "annotations": list(contract.USER_ANNOTATIONS),
-        "values": values_of_annotations(),
-        "choices": {
-            contract.MODE: [each.value for each in Mode],
-            contract.GUARANTEE: [each.value for each in Guarantee],
-            contract.ON_START_POLICY: policies,
-            contract.ON_EXIT_POLICY: policies,
-        },
+        "annotations": list(USER_ANNOTATIONS),
+        "names": names_of_annotations(),
+        "choices": words_of_choices(),
+        "words": [each.name for each in TABLE if each.kind.name == "word"],
         "defaultPython": contract.DEFAULT_PYTHON,
         "onExitTimeoutDefault": format_duration(contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS),
         "maxReserveMilliseconds": int(contract.MAX_DEFAULT_RESERVE_SECONDS * 1000),
@@ -124,11 +111,6 @@ def _sample() -> Case:
 
 def _installed(sample: Case) -> Case:
     return sample.replace(settings=sample.settings.replace(delivery=Delivery.INSTALLED))
-
-
-def _camel_case(name: str) -> str:
-    first, *rest = name.split("-")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 if __name__ == "__main__":

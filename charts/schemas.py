@@ -1,4 +1,4 @@
-"""Schemas of the charts' values, as far as they say what callbacks are: from the contract, so that they can't differ.
+"""Schemas of the charts' values. What is an annotation is made of the table of annotations, so that they can't differ.
 
 JSON Schema draft 7, which Helm 3 and 4 both read. Everything is strict: an unknown key is an error, not a silence.
 """
@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from podhooks import contract
-from podhooks.annotations.options import WHEN_WORDS
-from podhooks.annotations.plan import Guarantee, Mode, Policy
+from podhooks.annotations.plan import LISTS, TABLE, USER_ANNOTATIONS
+from podhooks.context import Hook
 from podhooks.inject.inject_settings import Delivery
+from podhooks.render.annotation_schemas import AMOUNTS, schema
 
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
-_NUMBER = r"[0-9]+(\.[0-9]+)?"
-DURATION = rf"^({_NUMBER}h)?({_NUMBER}m)?({_NUMBER}s)?({_NUMBER}ms)?$"
 PULL_POLICIES = ["", "Always", "IfNotPresent", "Never"]
 
 TEXT: Schema = {"type": "string"}
@@ -79,71 +77,31 @@ def chart(name: str, properties: Schema) -> Schema:
     return {"$schema": DRAFT, "title": f"Values of {name}", **properties}
 
 
-def duration(*, required: bool = False) -> Schema:
-    return {"type": "string", "pattern": DURATION, **({"minLength": 2} if required else {})}
+def camel_case(name: str) -> str:
+    """An annotation's short name as charts' values have it: on-exit-when, onExitWhen."""
+    first, *rest = name.split("-")
+    return first + "".join(word.capitalize() for word in rest)
 
 
-def callbacks(*, at_exit: bool) -> Schema:
-    """A text as the annotation has it, or a list of names and mappings."""
-    results = sorted(WHEN_WORDS)
-    fields: Schema = {
-        "call": {"type": "string", "minLength": 3},
-        "exec": {"type": "array", "minItems": 1, "items": {"type": "string"}},
-        "with": {"type": "object"},
-        "timeout": duration(required=True),
-        "retries": {"type": "integer", "minimum": 0, "maximum": contract.MAX_RETRIES},
-        "policy": {"enum": [each.value for each in Policy]},
-    }
-    if at_exit:
-        fields["when"] = {"type": ["string", "array"], "items": {"enum": results}}
-    entry = {
-        "type": ["string", "object"],
-        "minLength": 3,
-        "additionalProperties": False,
-        "properties": fields,
-        "if": {"type": "object"},
-        "then": {"oneOf": [{"required": ["call"]}, {"required": ["exec"]}]},
-    }
-    return {"type": ["string", "array"], "items": entry}
+def or_nothing(value: Schema) -> Schema:
+    """The schema that also takes what stands in values.yaml for nothing: the default."""
+    if value["type"] == "integer":
+        return {**value, "type": ["integer", "null"]}
+    return words(*value["enum"]) if "enum" in value else value
 
 
-def options() -> Schema:
-    """What there is beside the two lists: the properties by the names that charts have for annotations."""
-    retries = {"type": ["integer", "null"], "minimum": 0, "maximum": contract.MAX_RETRIES}
-    policies = [each.value for each in Policy]
-    return {
-        "onStartPolicy": words(*policies),
-        "onExitPolicy": words(*policies),
-        "onStartTimeout": duration(),
-        "onExitTimeout": duration(),
-        "onStartRetries": retries,
-        "onExitRetries": retries,
-        "onExitWhen": {"type": ["string", "array"], "items": {"enum": sorted(WHEN_WORDS)}},
-        "mainContainer": {"type": "string"},
-        "mode": words(*(each.value for each in Mode)),
-        "image": {"type": "string"},
-        "python": {"type": "string"},
-        "reserve": duration(),
-        "guarantee": words(*(each.value for each in Guarantee)),
-        "resources": resources(),
-        "runtime": mapping(
-            {
-                "image": TEXT,
-                "delivery": DELIVERY,
-                "pullPolicy": PULL_POLICY,
-            }
-        ),
-    }
+def annotations() -> Schema:
+    """The properties by the names that charts have for annotations."""
+    return {camel_case(each.short_name): or_nothing(schema(each)) for each in TABLE}
 
 
 def resources(*more: str) -> Schema:
-    amounts = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
-    return mapping({"requests": amounts, "limits": amounts, **{name: {"type": "array"} for name in more}})
+    return mapping({"requests": AMOUNTS, "limits": AMOUNTS, **{name: {"type": "array"} for name in more}})
 
 
 def library() -> Schema:
-    lists = {"onStart": callbacks(at_exit=False), "onExit": callbacks(at_exit=True)}
-    return chart("podhooks-lib", mapping({**lists, **options(), "global": OBJECT}))
+    runtime = mapping({"image": TEXT, "delivery": DELIVERY, "pullPolicy": PULL_POLICY})
+    return chart("podhooks-lib", mapping({**annotations(), "runtime": runtime, "global": OBJECT}))
 
 
 def flow_job() -> Schema:
@@ -160,8 +118,8 @@ def _what_runs() -> Schema:
         "envFrom": OBJECTS,
         "workingDir": TEXT,
         "resources": resources("claims"),
-        "onStart": callbacks(at_exit=False),
-        "onExit": callbacks(at_exit=True),
+        "onStart": schema(LISTS[Hook.ON_START]),
+        "onExit": schema(LISTS[Hook.ON_EXIT]),
         "podhooks": OBJECT,  # the library's own schema has it
         "callbacks": section({"files": TEXTS, "path": {"type": "string", "minLength": 2, "pattern": "^/[^:]+$"}}),
     }
@@ -222,7 +180,7 @@ def _what_injects() -> Schema:
         "runtime": section({"image": REFERENCE, "delivery": DELIVERY, "pullPolicy": PULL_POLICY}),
         "optIn": SWITCH,
         "kubernetes": {"type": "string", "pattern": r"^([0-9]+\.[0-9]+)?$"},
-        "annotations": {**TEXTS, "propertyNames": {"enum": list(contract.USER_ANNOTATIONS)}},
+        "annotations": {**TEXTS, "propertyNames": {"enum": list(USER_ANNOTATIONS)}},
         "webhook": section(webhook),
         "policy": section({"failurePolicy": failure_policy}),
     }

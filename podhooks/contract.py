@@ -6,7 +6,7 @@ changes one of these changes what users wrote into their manifests.
 
 PREFIX = "podhooks.io/"
 
-# What users write on the pod (template). docs/annotations.md describes each; a test compares it with this list.
+# What users write on the pod (template), as far as code asks for it by name; annotations/plan.py has the table of all.
 ON_START = PREFIX + "on-start"
 ON_EXIT = PREFIX + "on-exit"
 ON_START_POLICY = PREFIX + "on-start-policy"
@@ -25,26 +25,6 @@ GUARANTEE = PREFIX + "guarantee"
 RESOURCES = PREFIX + "resources"
 STATUS = PREFIX + "status"  # written by the injector, never by users
 RELEASED = PREFIX + "released"  # written when the rescuer's finalizer is dropped: why, one of RELEASES
-
-USER_ANNOTATIONS = (
-    ON_START,
-    ON_EXIT,
-    ON_START_POLICY,
-    ON_EXIT_POLICY,
-    ON_START_TIMEOUT,
-    ON_EXIT_TIMEOUT,
-    ON_START_RETRIES,
-    ON_EXIT_RETRIES,
-    ON_EXIT_WHEN,
-    MAIN_CONTAINER,
-    MODE,
-    IMAGE,
-    PYTHON,
-    RESERVE,
-    GUARANTEE,
-    RESOURCES,
-)
-ANNOTATIONS = (*USER_ANNOTATIONS, STATUS, RELEASED)
 
 # `guarantee: cluster`. The label makes the pods cheap to watch; the finalizer keeps a pod's object until its end has
 # been read. Every door sets the label. The finalizer comes from the webhook of an operator that also takes it away, or

@@ -13,21 +13,11 @@ from podhooks.admission_policy import resource_variables
 from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quoted
 from podhooks.admission_policy.predicates import is_shared_env, is_shared_mount
 from podhooks.admission_policy.reserve import is_duration
-from podhooks.annotations.plan import Mode
+from podhooks.annotations.plan import TABLE, Mode
 from podhooks.inject import containers
 from podhooks.inject.checks import MIRROR_ANNOTATION, OUR_ROOT
 
-SHAPING = (
-    contract.ON_START,
-    contract.ON_EXIT,
-    contract.MAIN_CONTAINER,
-    contract.MODE,
-    contract.IMAGE,
-    contract.PYTHON,
-    contract.RESERVE,
-    contract.ON_EXIT_TIMEOUT,
-    contract.RESOURCES,
-)
+SHAPING = tuple(each.name for each in TABLE if each.shapes_pod)
 """The annotations that this door reads itself."""
 
 

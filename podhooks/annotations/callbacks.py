@@ -5,50 +5,38 @@ from __future__ import annotations
 from podhooks import contract
 from podhooks.annotations.finding import Place, odd_character, shown
 from podhooks.annotations.names import FORMS, problem
-from podhooks.annotations.options import (
-    read_choice,
-    read_duration,
-    read_identifiers,
-    read_retries,
-    read_when,
-    unknown_word,
-)
-from podhooks.annotations.plan import Callback, Policy
-from podhooks.annotations.text import read_entries
+from podhooks.annotations.options import read_identifiers, read_list, unknown_word
+from podhooks.annotations.plan import CALLBACK_OPTIONS, Callback, Policy
 from podhooks.context import EMPTY, Hook, Result
-from podhooks.errors import PlanError
 from podhooks.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from podhooks.context import Json
 
-KEYS = ("call", "exec", "with", "timeout", "retries", "policy", "when")
+OPTION_KEYS = tuple(dict.fromkeys(each.key for options in CALLBACK_OPTIONS.values() for each in options))
+KEYS = ("call", "exec", "with", *OPTION_KEYS)
 KEY_LENGTH = 60  # of a command's key in the record
 
 
 class Rules(Value):
-    """What holds at a hook for callbacks that don't say otherwise.
+    """What holds at a hook: `defaults` for callbacks that don't say otherwise.
 
     `may_fail` is whether the policy `fail` can do what it says there.
     """
 
     hook: Hook
-    timeout_seconds: float
-    retries: int
-    policy: Policy
-    when: frozenset[Result] | None = None
+    defaults: Callback
     may_fail: bool = True
 
 
 def read_callbacks(text: str, rules: Rules, at: Place) -> tuple[Callback, ...]:
     """The callbacks of a list; an entry that names none is left out, and `at` hears of it."""
-    try:
-        entries = read_entries(text)
-    except PlanError as error:
-        at.add("bad-list", f"can't be read: {error}")
+    entries = read_list(text, None, at)
+    if entries is None:
         return ()
     if not entries:
         at.add("no-callbacks", "lists no callback: name one, or remove the annotation")
@@ -79,7 +67,8 @@ def read_entry(entry: Json, rules: Rules, at: Place) -> Callback | None:
     arguments = _arguments(fields, at)
     if bool(call) == bool(command):
         return None
-    return _options(Callback(key="", call=call, exec=command, arguments=arguments), fields, rules, at)
+    options = _options(fields, rules, at)
+    return rules.defaults.replace(call=call, exec=command, arguments=arguments, **options)
 
 
 def _unknown_key(key: str, value: Json) -> str:
@@ -91,24 +80,26 @@ def _unknown_key(key: str, value: Json) -> str:
     return f"{shown(key)} isn't a key of a callback: {unknown_word(key, KEYS)}"
 
 
-def _options(callback: Callback, fields: Mapping[str, Json], rules: Rules, at: Place) -> Callback:
-    policy, when = rules.policy, rules.when
-    if "policy" in fields:
-        policy = read_policy(fields["policy"], rules.policy, at.field("policy"), may_fail=rules.may_fail)
-    if "when" in fields and rules.hook is Hook.ON_START:
-        at.field("when").add("when-at-start", "has no meaning before main has run: remove it, or move it to on-exit")
-    elif "when" in fields:
-        when = read_when(fields["when"], rules.when, at.field("when"))
-    seconds, retries = rules.timeout_seconds, rules.retries
-    if "timeout" in fields:
-        seconds = read_duration(fields["timeout"], seconds, at.field("timeout"))
-    if "retries" in fields:
-        retries = read_retries(fields["retries"], retries, at.field("retries"))
-    return callback.replace(timeout_seconds=seconds, retries=retries, policy=policy, when=when)
+def _options(fields: Mapping[str, Json], rules: Rules, at: Place) -> dict[str, Any]:
+    """What the mapping says itself of the fields that the hook's annotations have defaults for."""
+    options = CALLBACK_OPTIONS[rules.hook]
+    here = [each.key for each in options]
+    for key in OPTION_KEYS:
+        if key in fields and key not in here:
+            message = "has no meaning before main has run: remove it, or move it to on-exit"
+            at.field(key).add(f"{key}-at-start", message)
+    said = {}
+    for each in options:
+        if each.key in fields:
+            default = getattr(rules.defaults, each.field)
+            said[each.field] = each.kind.read(fields[each.key], default, at.field(each.key))
+    if "policy" in said:
+        said["policy"] = kept_policy(said["policy"], at.field("policy"), may_fail=rules.may_fail)
+    return said
 
 
-def read_policy(value: Json, default: Policy, at: Place, *, may_fail: bool) -> Policy:
-    policy = read_choice(value, default, at)
+def kept_policy(policy: Policy, at: Place, *, may_fail: bool) -> Policy:
+    """The policy, or `ignore` and a finding where `fail` can't do what it says."""
     if policy is Policy.FAIL and not may_fail:
         advice = f"write {contract.MODE}: classic, or policy ignore"
         at.add("fail-in-native", f"fail can't fail the pod in native mode, where main alone decides: {advice}")

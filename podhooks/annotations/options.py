@@ -1,23 +1,24 @@
-"""The values of single options, from an annotation's text or from a callback's mapping.
+"""The kinds of values that annotations hold: how each is read, from a text or a callback's mapping, and written.
 
-Each reader takes the value, what holds where the value is unusable, and the place that hears about it.
+Each reader takes the value, the default for a value that is unusable, and the place that hears about it.
 """
 
 from __future__ import annotations
 
 from podhooks import contract
-from podhooks.annotations.durations import parse_duration
+from podhooks.annotations.durations import format_duration, parse_duration
 from podhooks.annotations.finding import closest, did_you_mean, shown
 from podhooks.annotations.quantities import quantity, quantity_problem
-from podhooks.annotations.text import read_structure
+from podhooks.annotations.text import read_entries, read_structure
 from podhooks.context import Result
 from podhooks.errors import PlanError
+from podhooks.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from enum import Enum
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from podhooks.annotations.finding import Place
     from podhooks.context import Json
@@ -32,6 +33,15 @@ WHEN_WORDS: Mapping[str, frozenset[Result] | None] = {
     **{result.value: frozenset({result}) for result in Result},
 }
 DNS_LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def read_list(value: str, default: list[Json] | None, at: Place) -> list[Json] | None:
+    """The entries of a list of callbacks, which nobody has looked at yet."""
+    try:
+        return read_entries(value)
+    except PlanError as error:
+        at.add("bad-list", f"can't be read: {error}")
+        return default
 
 
 def read_choice(value: Json, default: E, at: Place) -> E:
@@ -189,3 +199,38 @@ def unknown_word(word: str, known: Iterable[str]) -> str:
     known = tuple(known)
     hit = closest(word, known, 0.5)
     return f"did you mean {hit}?" if hit else f"the keys are {', '.join(known)}"
+
+
+class Kind(Value):
+    """One kind. `name` is how JSON schemas know it.
+
+    `read` takes what the user wrote, the default for what can't be read, and the place that hears of it; `write` gives
+    what a callback's mapping may hold, and an annotation as text.
+    """
+
+    name: str
+    read: Callable[[Json, Any, Place], Any]
+    write: Callable[[Any], Json]
+
+
+def _as_it_is(value: Json) -> Json:
+    return value
+
+
+def _word(choice: Enum) -> Json:
+    return choice.value
+
+
+def _results(when: frozenset[Result] | None) -> Json:
+    return "always" if when is None else [result.value for result in Result if result in when]
+
+
+CALLBACKS = Kind("callbacks", read_list, _as_it_is)  # their entries; what each may hold, its hook's options say
+CHOICE = Kind("choice", read_choice, _word)
+DURATION = Kind("duration", read_duration, format_duration)
+RETRIES = Kind("retries", read_retries, _as_it_is)
+RESULTS = Kind("results", read_when, _results)
+CONTAINER = Kind("text", read_container, _as_it_is)
+IMAGE = Kind("word", read_image, _as_it_is)
+PYTHON = Kind("word", read_python, _as_it_is)
+RESOURCES = Kind("resources", read_resources, dict)

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from podhooks import contract
-from podhooks.annotations.callbacks import Rules, read_callbacks, read_policy
+from podhooks.annotations.callbacks import Rules, kept_policy, read_callbacks
 from podhooks.annotations.durations import format_duration
 from podhooks.annotations.finding import Finding, Place, closest, control_character, odd_character, shown
-from podhooks.annotations.options import (
-    read_choice,
-    read_container,
-    read_duration,
-    read_image,
-    read_python,
-    read_resources,
-    read_retries,
-    read_when,
+from podhooks.annotations.options import CALLBACKS, RESOURCES
+from podhooks.annotations.plan import (
+    ANNOTATIONS,
+    CALLBACK_OPTIONS,
+    LISTS,
+    POD_OPTIONS,
+    TABLE,
+    USER_ANNOTATIONS,
+    Annotation,
+    Callback,
+    Mode,
+    Plan,
+    total_timeout,
 )
-from podhooks.annotations.plan import Callback, Guarantee, Mode, Plan, Policy, total_timeout
 from podhooks.context import Hook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import TypeVar
+    from collections.abc import Mapping
+    from typing import Any
 
-    T = TypeVar("T")
-
-HOOK_NAMES = (contract.ON_START, contract.ON_EXIT)
-LISTS = (*HOOK_NAMES, contract.RESOURCES)  # these may hold any character in their texts
-SHORT_NAMES = {name.removeprefix(contract.PREFIX): name for name in contract.USER_ANNOTATIONS}
+# Their texts may hold any character.
+STRUCTURED = {each.name for each in TABLE if each.kind is CALLBACKS or each.kind is RESOURCES}
+SHORT_NAMES = {name.removeprefix(contract.PREFIX): name for name in USER_ANNOTATIONS}
 
 
 class Source:
@@ -36,15 +37,20 @@ class Source:
 
     def __init__(self, annotations: Mapping[str, str], found: list[Finding]) -> None:
         self.found = found
-        self.named = [name for name in contract.USER_ANNOTATIONS if name in annotations]
+        self.named = [name for name in USER_ANNOTATIONS if name in annotations]
         texts = {name: _text(annotations[name], self.at(name)) for name in self.named}
         self.texts = {name: text for name, text in texts.items() if text is not None}
 
     def at(self, name: str) -> Place:
         return Place(name, self.found)
 
-    def read(self, name: str, reader: Callable[[str, T, Place], T], default: T) -> T:
-        return reader(self.texts[name], default, self.at(name)) if name in self.texts else default
+    def read(self, options: tuple[Annotation, ...]) -> dict[str, Any]:
+        """The value of each option's field: what the annotation says, else its default."""
+        values = {each.field: each.default for each in options}
+        for each in options:
+            if each.name in self.texts:
+                values[each.field] = each.kind.read(self.texts[each.name], values[each.field], self.at(each.name))
+        return values
 
 
 def parse(annotations: Mapping[str, str]) -> tuple[Plan, tuple[Finding, ...]]:
@@ -57,22 +63,13 @@ def parse(annotations: Mapping[str, str]) -> tuple[Plan, tuple[Finding, ...]]:
     for name in annotations:
         _check_name(name, found)
     source = Source(annotations, found)
-    mode = source.read(contract.MODE, read_choice, Mode.NATIVE)
+    options = source.read(POD_OPTIONS)
     # a mode that can't be read gets its own finding; what it would have allowed is not to be guessed
     may_fail = source.texts.get(contract.MODE, Mode.NATIVE.value) != Mode.NATIVE.value
-    on_start = _callbacks(_start_rules(source), source)
-    on_exit = _callbacks(_exit_rules(source, may_fail=may_fail), source)
-    plan = Plan(
-        on_start=on_start,
-        on_exit=on_exit,
-        main_container=source.read(contract.MAIN_CONTAINER, read_container, None),
-        mode=mode,
-        image=source.read(contract.IMAGE, read_image, contract.MAIN_IMAGE),
-        python=source.read(contract.PYTHON, read_python, contract.DEFAULT_PYTHON),
-        reserve_seconds=_reserve(on_exit, source),
-        guarantee=source.read(contract.GUARANTEE, read_choice, Guarantee.POD),
-        resources=source.read(contract.RESOURCES, read_resources, None),
-    )
+    on_start = _callbacks(_rules(Hook.ON_START, source, may_fail=True), source)
+    on_exit = _callbacks(_rules(Hook.ON_EXIT, source, may_fail=may_fail), source)
+    reserve = _reserve(options["reserve_seconds"], on_exit, source)
+    plan = Plan(on_start=on_start, on_exit=on_exit, **{**options, "reserve_seconds": reserve})
     _check_presence(source)
     return plan, tuple(found)
 
@@ -83,8 +80,8 @@ def _text(value: object, at: Place) -> str | None:
         at.add("value-not-text", f"is {shown(value)}, but annotations hold text: put it in quotes")
         return None
     text = value.replace("\r\n", "\n")
-    text = text if at.where in LISTS and text.strip() else text.strip()  # positions in a list are the user's
-    odd = control_character(text) if at.where in LISTS else odd_character(text)
+    text = text if at.where in STRUCTURED and text.strip() else text.strip()  # positions in a list are the user's
+    odd = control_character(text) if at.where in STRUCTURED else odd_character(text)
     if odd:
         at.add("odd-character", f"holds {odd}: write it in plain characters")
         return None
@@ -95,7 +92,7 @@ def _text(value: object, at: Place) -> str | None:
 
 
 def _check_name(name: object, found: list[Finding]) -> None:
-    if not isinstance(name, str) or name in contract.ANNOTATIONS:
+    if not isinstance(name, str) or name in ANNOTATIONS:
         return
     place = Place(name if name.isprintable() and len(name) < 100 else shown(name), found)
     if name.startswith(contract.PREFIX):
@@ -118,7 +115,7 @@ def _near_miss(name: str) -> str | None:
     ours = "podhook" in prefix.replace("-", "")
     if not slash:
         if "podhook" in word:
-            return closest(word, contract.USER_ANNOTATIONS, 0.8)
+            return closest(word, USER_ANNOTATIONS, 0.8)
         return SHORT_NAMES.get(word) if word.startswith("on-") else None
     if ours or (word in SHORT_NAMES and closest(prefix, [contract.PREFIX], 0.75)):
         meant = closest(word, SHORT_NAMES, 0.8)
@@ -126,42 +123,23 @@ def _near_miss(name: str) -> str | None:
     return None
 
 
-def _start_rules(source: Source) -> Rules:
-    return Rules(
-        hook=Hook.ON_START,
-        timeout_seconds=source.read(
-            contract.ON_START_TIMEOUT, read_duration, contract.DEFAULT_ON_START_TIMEOUT_SECONDS
-        ),
-        retries=source.read(contract.ON_START_RETRIES, read_retries, contract.DEFAULT_ON_START_RETRIES),
-        policy=source.read(contract.ON_START_POLICY, read_choice, Policy.FAIL),
-    )
-
-
-def _exit_rules(source: Source, *, may_fail: bool) -> Rules:
-    policy = Policy.IGNORE
-    if contract.ON_EXIT_POLICY in source.texts:
-        text, at = source.texts[contract.ON_EXIT_POLICY], source.at(contract.ON_EXIT_POLICY)
-        policy = read_policy(text, policy, at, may_fail=may_fail)
-    return Rules(
-        hook=Hook.ON_EXIT,
-        timeout_seconds=source.read(contract.ON_EXIT_TIMEOUT, read_duration, contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS),
-        retries=source.read(contract.ON_EXIT_RETRIES, read_retries, contract.DEFAULT_ON_EXIT_RETRIES),
-        policy=policy,
-        when=source.read(contract.ON_EXIT_WHEN, read_when, None),
-        may_fail=may_fail,
-    )
+def _rules(hook: Hook, source: Source, *, may_fail: bool) -> Rules:
+    options = source.read(CALLBACK_OPTIONS[hook])
+    policy = kept_policy(options["policy"], source.at(f"{LISTS[hook].name}-policy"), may_fail=may_fail)
+    return Rules(hook, Callback(key="", **{**options, "policy": policy}), may_fail)
 
 
 def _callbacks(rules: Rules, source: Source) -> tuple[Callback, ...]:
-    name = contract.PREFIX + rules.hook.value
+    name = LISTS[rules.hook].name
     return read_callbacks(source.texts[name], rules, source.at(name)) if name in source.texts else ()
 
 
-def _reserve(on_exit: tuple[Callback, ...], source: Source) -> float:
+def _reserve(given: float, on_exit: tuple[Callback, ...], source: Source) -> float:
+    """Seconds; `given` is 0 where the annotation says none that can be read."""
     needed = total_timeout(on_exit)
     most = contract.MAX_DEFAULT_RESERVE_SECONDS
     default = min(needed, most)
-    reserve = source.read(contract.RESERVE, read_duration, default)
+    reserve = given or default
     at = source.at(contract.RESERVE)
     if not on_exit:
         return 0.0
@@ -180,19 +158,13 @@ def _cut_short(but: str, needed: float) -> str:
 
 def _check_presence(source: Source) -> None:
     """Options for nothing: of a hook without callbacks, or a pod without any."""
-    present = [name for name in HOOK_NAMES if name in source.named]
+    present = [each.name for each in LISTS.values() if each.name in source.named]
     if source.named and not present:
         message = f"does nothing alone: add {contract.ON_START} or {contract.ON_EXIT}, or remove it"
         source.at(source.named[0]).add("no-callbacks", message)
         return
-    for name in source.named:
-        hook = _hook_of(name)
-        if hook is not None and hook not in present:
-            source.at(name).add("options-without-callbacks", f"does nothing without {hook}: add that, or remove this")
-
-
-def _hook_of(name: str) -> str | None:
-    """The annotation whose callbacks an option is about; None where it is about the pod."""
-    if name == contract.RESERVE:
-        return contract.ON_EXIT
-    return next((hook for hook in HOOK_NAMES if name.startswith(hook + "-")), None)
+    for each in TABLE:
+        hook = LISTS[each.hook].name if each.hook else None
+        if hook and each.name in source.named and hook not in present:
+            message = f"does nothing without {hook}: add that, or remove this"
+            source.at(each.name).add("options-without-callbacks", message)

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from podhooks import contract
-from podhooks.annotations.durations import format_duration
-from podhooks.annotations.plan import Callback, Guarantee, Mode, Plan, Policy, total_timeout
-from podhooks.context import Result
+from podhooks.annotations.plan import (
+    CALLBACK_OPTIONS,
+    LISTS,
+    POD_OPTIONS,
+    Annotation,
+    Callback,
+    Plan,
+    total_timeout,
+)
+from podhooks.context import Hook
 from podhooks.errors import PlanError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from podhooks.context import Json
+    from typing import Any
 
-START_DEFAULTS = Callback(
-    key="",
-    timeout_seconds=contract.DEFAULT_ON_START_TIMEOUT_SECONDS,
-    retries=contract.DEFAULT_ON_START_RETRIES,
-    policy=Policy.FAIL,
-)
-EXIT_DEFAULTS = Callback(
-    key="",
-    timeout_seconds=contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS,
-    retries=contract.DEFAULT_ON_EXIT_RETRIES,
-    policy=Policy.IGNORE,
-)
+    from podhooks.context import Json
 
 
 def to_annotations(plan: Plan) -> dict[str, str]:
@@ -32,42 +28,41 @@ def to_annotations(plan: Plan) -> dict[str, str]:
     Only what differs from the defaults is written. What no annotation can say (a key of your own) is lost; what may
     not be said is left for `parse` to find. Raises PlanError where arguments aren't JSON.
     """
-    written = {
-        contract.ON_START: _list(plan.on_start, START_DEFAULTS),
-        contract.ON_EXIT: _list(plan.on_exit, EXIT_DEFAULTS),
-        contract.MAIN_CONTAINER: plan.main_container,
-        contract.MODE: None if plan.mode is Mode.NATIVE else plan.mode.value,
-        contract.IMAGE: None if plan.image == contract.MAIN_IMAGE else plan.image,
-        contract.PYTHON: None if plan.python == contract.DEFAULT_PYTHON else plan.python,
-        contract.RESERVE: _reserve(plan),
-        contract.GUARANTEE: None if plan.guarantee is Guarantee.POD else plan.guarantee.value,
-        contract.RESOURCES: None if plan.resources is None else _json(dict(plan.resources)),
-    }
-    return {name: text for name, text in written.items() if text is not None}
+    texts = {hook: _list(getattr(plan, each.field), hook) for hook, each in LISTS.items()}
+    written = {LISTS[hook].name: text for hook, text in texts.items() if text}
+    for each in POD_OPTIONS:
+        value = getattr(plan, each.field)
+        if value != (_default_reserve(plan) if each.name == contract.RESERVE else each.default):
+            written[each.name] = text_of(each, value)
+    return written
 
 
-def _list(callbacks: tuple[Callback, ...], defaults: Callback) -> str | None:
-    return _json([_entry(callback, defaults) for callback in callbacks]) if callbacks else None
+def text_of(annotation: Annotation, value: Any) -> str:
+    """The annotation's text for a value of its field. Raises PlanError where JSON can't hold it."""
+    written = annotation.kind.write(value)
+    return written if isinstance(written, str) else _json(written)
 
 
-def _entry(callback: Callback, defaults: Callback) -> Json:
+def _list(callbacks: tuple[Callback, ...], hook: Hook) -> str:
+    return _json([_entry(callback, hook) for callback in callbacks]) if callbacks else ""
+
+
+def _entry(callback: Callback, hook: Hook) -> Json:
     entry: dict[str, Json] = {"call": callback.call} if callback.call else {"exec": list(callback.exec)}
     if callback.arguments:
         entry["with"] = dict(callback.arguments)
-    if callback.timeout_seconds != defaults.timeout_seconds:
-        entry["timeout"] = format_duration(callback.timeout_seconds)
-    if callback.retries != defaults.retries:
-        entry["retries"] = callback.retries
-    if callback.policy is not defaults.policy:
-        entry["policy"] = callback.policy.value
-    if callback.when is not None:
-        entry["when"] = [result.value for result in Result if result in callback.when]
+    for each in CALLBACK_OPTIONS[hook]:
+        value = getattr(callback, each.field)
+        if value != each.default:
+            entry[each.key] = each.kind.write(value)
     return callback.call if list(entry) == ["call"] else entry
 
 
-def _reserve(plan: Plan) -> str | None:
-    default = min(total_timeout(plan.on_exit), contract.MAX_DEFAULT_RESERVE_SECONDS)
-    return None if not plan.on_exit or plan.reserve_seconds == default else format_duration(plan.reserve_seconds)
+def _default_reserve(plan: Plan) -> float:
+    """Seconds. Without on_exit nothing is kept, whatever the plan says."""
+    if not plan.on_exit:
+        return plan.reserve_seconds
+    return min(total_timeout(plan.on_exit), contract.MAX_DEFAULT_RESERVE_SECONDS)
 
 
 def _json(value: Json) -> str:

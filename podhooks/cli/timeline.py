@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from podhooks import contract
 from podhooks.annotations.durations import format_duration
-from podhooks.annotations.plan import Callback, Mode, Plan, Policy
+from podhooks.annotations.plan import POD_OPTIONS, Callback, Mode, Plan, Policy
+from podhooks.annotations.writer import to_annotations
 from podhooks.context import Result
 from podhooks.inject import ObjectReport
 from podhooks.inject.manifests import look_up
@@ -32,6 +33,7 @@ def explain(each: ObjectReport, document: Mapping[str, Json]) -> Iterator[Line]:
     path = ".".join(str(part) for part in each.below) or "the pod itself"
     yield Line(f"{each.label}  ({path}, {plan.mode.value} mode, main: {main})", HEAD)
     yield Line("")
+    yield from _chosen(plan)
     yield from _before(plan, spec)
     yield from _main(spec, main)
     yield from _after(plan, spec)
@@ -40,6 +42,14 @@ def explain(each: ObjectReport, document: Mapping[str, Json]) -> Iterator[Line]:
         yield Line("")
         yield from _ends(plan, spec)
     yield Line("")
+
+
+def _chosen(plan: Plan) -> Iterator[Line]:
+    """The pod's own options, where they aren't the defaults."""
+    annotations = to_annotations(plan)
+    chosen = [f"{each.short_name} {annotations[each.name]}" for each in POD_OPTIONS if each.name in annotations]
+    if chosen:
+        yield block("options", ", ".join(chosen))
 
 
 def _before(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:

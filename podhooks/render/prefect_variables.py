@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from enum import Enum
+from collections.abc import Mapping
 
 from podhooks import contract
 from podhooks.annotations.durations import format_duration
-from podhooks.annotations.plan import Guarantee, Mode, Policy
+from podhooks.annotations.plan import LISTS, TABLE, Annotation, Mode, Policy
+from podhooks.context import Hook
 from podhooks.inject.container_resources import completed
 from podhooks.inject.inject_settings import DEFAULT_RESOURCES
 from podhooks.inject.shapes import Json
+from podhooks.render.annotation_schemas import schema
 from podhooks.value import Value
 
 GRACE_PERIOD = "termination_grace_period_seconds"
 RESOURCES = "callback_resources"
 ENV_FROM = "callback_env_from"
 NO_CALLBACKS = "[]"  # an annotation must hold something: an empty list is one that asks for nothing
-DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 LIST_FORMS = "Names of functions, one a line or with commas between them, or YAML or JSON with more about each."
 
 
@@ -35,77 +35,64 @@ class Variable(Value):
         return f"{{{{ {self.name} }}}}" + (" " if self.annotation and self.schema["type"] == "integer" else "")
 
 
-def _text(title: str, description: str, default: str, **more: Json) -> dict[str, Json]:
-    return {
-        "title": title,
-        "description": description,
-        "type": "string",
-        "default": default,
-        **(more or {"minLength": 1}),
-    }
-
-
-def _duration(title: str, description: str, seconds: float) -> dict[str, Json]:
-    return _text(title, description, format_duration(seconds), pattern=DURATION)
-
-
-def _retries(title: str, default: int) -> dict[str, Json]:
-    description = "How often a callback that failed is tried again."
-    bounds = {"minimum": 0, "maximum": contract.MAX_RETRIES}
-    return {"title": title, "description": description, "type": "integer", "default": default, **bounds}
-
-
-def _choice(title: str, description: str, default: Enum, choices: Iterable[Enum] | None = None) -> dict[str, Json]:
-    """One of the words of `default`'s class, or of `choices` among them."""
-    return _text(title, description, default.value, enum=[each.value for each in choices or type(default)])
-
-
 def hook_variables(mode: Mode | None, on_start: str, on_exit: str) -> tuple[Variable, ...]:
     """What both kinds of template have. `mode` is None where each deployment chooses it."""
-    return (*_start_variables(on_start), *_exit_variables(mode, on_exit))
+    texts = {LISTS[Hook.ON_START].name: on_start, LISTS[Hook.ON_EXIT].name: on_exit}
+    chosen = [each for each in TABLE if each.name in texts or _is_about_callbacks(each)]
+    at_start_first = sorted(chosen, key=lambda each: each.hook is not Hook.ON_START)
+    return tuple(_variable(each, texts.get(each.name), mode) for each in at_start_first)
 
 
-def _start_variables(callbacks: str) -> tuple[Variable, ...]:
-    begins = f"Callbacks that run before the flow's process starts. {LIST_FORMS}"
-    failed = "What a failed callback does. fail: the flow's process never starts; ignore: it is recorded."
-    seconds, retries = contract.DEFAULT_ON_START_TIMEOUT_SECONDS, contract.DEFAULT_ON_START_RETRIES
-    timeout = _duration("On Start Timeout", "How long each may take, like 5m.", seconds)
-    return (
-        Variable("on_start", contract.ON_START, _text("On Start", begins, callbacks)),
-        Variable("on_start_policy", contract.ON_START_POLICY, _choice("On Start Policy", failed, Policy.FAIL)),
-        Variable("on_start_timeout", contract.ON_START_TIMEOUT, timeout),
-        Variable("on_start_retries", contract.ON_START_RETRIES, _retries("On Start Retries", retries)),
-    )
+def annotation_variables() -> tuple[Variable, ...]:
+    """Of a template with annotations only: what shapes the containers, which somebody else adds."""
+    return tuple(_variable(each) for each in TABLE if not each.otherwise and not _is_about_callbacks(each))
 
 
-def _exit_variables(mode: Mode | None, callbacks: str) -> tuple[Variable, ...]:
-    ended = f"After the flow's process ended, however it ended. {LIST_FORMS}"
-    fails = "fail needs the mode classic." if mode is not Mode.NATIVE else "This pool's mode is native, where it can't."
-    failed = f"What a failed callback does. ignore: it is recorded; fail: the pod fails too. {fails}"
-    policies = [Policy.IGNORE] if mode is Mode.NATIVE else [Policy.IGNORE, Policy.FAIL]
-    seconds, retries = contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS, contract.DEFAULT_ON_EXIT_RETRIES
-    timeout = _duration("On Exit Timeout", "How long each may take, like 30s.", seconds)
-    when = "always, success, failure, or results with commas, like OOMKilled, Evicted."
-    kept = "pod: best effort inside the pod; cluster: kept for later, nothing makes good yet what the pod couldn't."
-    policy = _choice("On Exit Policy", failed, Policy.IGNORE, policies)
-    return (
-        Variable("on_exit", contract.ON_EXIT, _text("On Exit", ended, callbacks)),
-        Variable("on_exit_policy", contract.ON_EXIT_POLICY, policy),
-        Variable("on_exit_timeout", contract.ON_EXIT_TIMEOUT, timeout),
-        Variable("on_exit_retries", contract.ON_EXIT_RETRIES, _retries("On Exit Retries", retries)),
-        Variable("on_exit_when", contract.ON_EXIT_WHEN, _text("On Exit When", when, "always")),
-        Variable("on_exit_guarantee", contract.GUARANTEE, _choice("On Exit Guarantee", kept, Guarantee.POD)),
-    )
+def _is_about_callbacks(annotation: Annotation) -> bool:
+    """Whether containers that are there already go by it, too."""
+    return not annotation.otherwise and (not annotation.shapes_pod or variable_name(annotation).startswith("on_"))
+
+
+def _variable(annotation: Annotation, default: str | None = None, mode: Mode | None = None) -> Variable:
+    """The annotation as a variable; `default` is its text where that isn't the table's."""
+    name = variable_name(annotation)
+    said = {"title": name.replace("_", " ").title(), "description": _description(annotation, mode)}
+    value = annotation.kind.write(annotation.default) if default is None else default
+    return Variable(name, annotation.name, {**said, **_schema(annotation, mode), "default": value})
+
+
+def variable_name(annotation: Annotation) -> str:
+    short = annotation.short_name.replace("-", "_")
+    return annotation.variable or (short if annotation.hook and short.startswith("on_") else f"callback_{short}")
+
+
+def _description(annotation: Annotation, mode: Mode | None) -> str:
+    text = f"{annotation.help[0].upper()}{annotation.help[1:]}.".replace("`", "")
+    if annotation.name in (each.name for each in LISTS.values()):
+        return f"{text} {LIST_FORMS}"
+    if annotation.name == contract.ON_EXIT_POLICY and mode is Mode.NATIVE:
+        return f"{text} This pool's mode is native, where it can't."
+    return text
+
+
+def _schema(annotation: Annotation, mode: Mode | None) -> Mapping[str, Json]:
+    """Of a text, or a whole number: Prefect's annotations are placeholders in texts, and no variable may be empty."""
+    made = schema(annotation)
+    if annotation.name == contract.ON_EXIT_POLICY and mode is Mode.NATIVE:
+        return {**made, "enum": [Policy.IGNORE.value]}
+    return made if made["type"] == "integer" or "enum" in made else {**_only_text(made), "minLength": 1}
+
+
+def _only_text(made: Mapping[str, Json]) -> Mapping[str, Json]:
+    return made if made["type"] == "string" else {"type": "string"}
 
 
 def pod_variables(*, grace_seconds: int, reserve_seconds: float) -> tuple[Variable, ...]:
     """Of a template that has our containers: what is computed from the callbacks elsewhere is to be said here."""
-    reserve = (
-        "How long before the pod's forced end on_exit begins at the latest: the timeouts of all on_exit callbacks."
-    )
+    reserve = next(each for each in TABLE if each.name == contract.RESERVE)
     grace = "What a pod that is deleted or evicted gets: the flow's own time (30 s by default) and on_exit's reserve."
     return (
-        Variable("on_exit_reserve", contract.RESERVE, _duration("On Exit Reserve", reserve, reserve_seconds)),
+        _variable(reserve, format_duration(reserve_seconds)),
         Variable(
             GRACE_PERIOD,
             "",
@@ -138,26 +125,5 @@ def pod_variables(*, grace_seconds: int, reserve_seconds: float) -> tuple[Variab
                 "items": {"type": "object"},
                 "default": [],
             },
-        ),
-    )
-
-
-def annotation_variables() -> tuple[Variable, ...]:
-    """Of a template with annotations only: what shapes the containers, which somebody else adds."""
-    return (
-        Variable(
-            "callback_mode",
-            contract.MODE,
-            _choice("Callback Mode", "native, or classic for clusters before Kubernetes 1.29.", Mode.NATIVE),
-        ),
-        Variable(
-            "callback_image",
-            contract.IMAGE,
-            _text("Callback Image", "The image that callbacks run in; main is the flow's own.", contract.MAIN_IMAGE),
-        ),
-        Variable(
-            "callback_python",
-            contract.PYTHON,
-            _text("Callback Python", "The interpreter in that image.", contract.DEFAULT_PYTHON),
         ),
     )

@@ -19,6 +19,7 @@ from podhooks_operator.settings import CertificateSource, Settings, read_setting
 from podhooks import contract
 from podhooks.admission_policy import PolicySettings, binding, policy
 from podhooks.annotations.durations import parse_duration
+from podhooks.annotations.plan import USER_ANNOTATIONS
 from podhooks.annotations.text import read_entries
 from podhooks.cli.stream import parse
 from podhooks.inject import Delivery, InjectSettings, Outcome, inject
@@ -825,7 +826,7 @@ def test_a_packaged_chart_brings_the_library_along(tmp_path: Path) -> None:
 
 def test_every_annotation_has_a_value_with_its_name() -> None:
     """The library's keys are the annotations' names and nothing else, but the injector's own settings."""
-    written = values_of(dict.fromkeys(contract.USER_ANNOTATIONS, "[]"))
+    written = values_of(dict.fromkeys(USER_ANNOTATIONS, "[]"))
     assert set(values_file("podhooks-lib")) - {"kind", "runtime"} == set(written)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from podhooks import contract
 from podhooks.annotations.finding import Severity
-from podhooks.annotations.plan import Mode
+from podhooks.annotations.plan import ANNOTATIONS, Mode
 from podhooks.context import EMPTY
 from podhooks.errors import InputError, ManifestError
 from podhooks.inject import (
@@ -631,7 +631,7 @@ FIELDS += ["terminationGracePeriodSeconds", "activeDeadlineSeconds", "automountS
 
 
 @given(
-    st.dictionaries(st.sampled_from(list(contract.ANNOTATIONS)), st.text(max_size=9) | st.just("a:b") | ANYTHING)
+    st.dictionaries(st.sampled_from(list(ANNOTATIONS)), st.text(max_size=9) | st.just("a:b") | ANYTHING)
     | st.just(BOTH)
     | ANYTHING,
     st.dictionaries(st.sampled_from(FIELDS), ANYTHING) | ANYTHING,

@@ -19,7 +19,16 @@ from podhooks.annotations.durations import format_duration, parse_duration
 from podhooks.annotations.finding import CODES, Finding, Severity
 from podhooks.annotations.names import problem
 from podhooks.annotations.parser import parse
-from podhooks.annotations.plan import Callback, Guarantee, Mode, Plan, Policy, summary_hash
+from podhooks.annotations.plan import (
+    ANNOTATIONS,
+    USER_ANNOTATIONS,
+    Callback,
+    Guarantee,
+    Mode,
+    Plan,
+    Policy,
+    summary_hash,
+)
 from podhooks.annotations.writer import to_annotations
 from podhooks.context import Result
 from podhooks.errors import PlanError
@@ -369,7 +378,7 @@ def test_what_can_be_used_is_used_and_the_rest_has_its_default() -> None:
         contract.ON_EXIT: "- a:b\n- c\n- {call: d:e, timeout: soon, retries: 1}", contract.ON_EXIT_TIMEOUT: "7",
         contract.ON_EXIT_POLICY: "fail",
     })  # fmt: skip
-    assert [finding.code for finding in findings] == ["fail-in-native", "bad-duration", "bad-callback", "bad-duration"]
+    assert [finding.code for finding in findings] == ["bad-duration", "fail-in-native", "bad-callback", "bad-duration"]
     assert [callback.call for callback in plan.on_exit] == ["a:b", "d:e"]
     assert {callback.timeout_seconds for callback in plan.on_exit} == {30.0}
     assert {callback.policy for callback in plan.on_exit} == {Policy.IGNORE}
@@ -462,7 +471,7 @@ pieces = st.lists(
 ).map("".join)  # fmt: skip
 values = texts | pieces | json_values.map(json.dumps)
 names = (
-    st.sampled_from([*contract.ANNOTATIONS, *contract.USER_ANNOTATIONS[:2], "podhook.io/mode", "on-exit"])
+    st.sampled_from([*ANNOTATIONS, *USER_ANNOTATIONS[:2], "podhook.io/mode", "on-exit"])
     | texts.map(lambda t: contract.PREFIX + t)
     | texts
 )
@@ -547,7 +556,7 @@ def test_a_valid_plan_comes_back_from_its_annotations_without_a_finding(plan: Pl
     if plan.empty:
         plan = Plan()
     annotations = to_annotations(plan)
-    assert set(annotations) <= set(contract.USER_ANNOTATIONS)
+    assert set(annotations) <= set(USER_ANNOTATIONS)
     assert parse(annotations) == (plan, ())
 
 
@@ -619,12 +628,12 @@ def test_every_example_on_the_page_of_annotations_is_right() -> None:
         assert (findings, plan.empty) == ((), False), example
     of_on_start = {contract.ON_START_POLICY, contract.ON_START_TIMEOUT, contract.ON_START_RETRIES}
     shown_in_the_table_only = {*of_on_start, contract.GUARANTEE}
-    assert used == set(contract.USER_ANNOTATIONS) - shown_in_the_table_only
+    assert used == set(USER_ANNOTATIONS) - shown_in_the_table_only
 
 
 def test_the_table_of_annotations_is_complete_and_its_defaults_are_the_codes() -> None:
     rows = re.findall(r"^\| `(podhooks\.io/[a-z-]+)` \|.*\| ([^|]*) \|$", ANNOTATIONS_PAGE, re.MULTILINE)
-    assert [name for name, _ in rows] == list(contract.ANNOTATIONS)
+    assert [name for name, _ in rows] == list(ANNOTATIONS)
     promised = {
         contract.ON_START_TIMEOUT: format_duration(contract.DEFAULT_ON_START_TIMEOUT_SECONDS),
         contract.ON_EXIT_TIMEOUT: format_duration(contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS),

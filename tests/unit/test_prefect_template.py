@@ -12,7 +12,7 @@ import pytest
 
 from podhooks import contract
 from podhooks.annotations.parser import parse
-from podhooks.annotations.plan import Mode
+from podhooks.annotations.plan import USER_ANNOTATIONS, Mode
 from podhooks.cli.main import main
 from podhooks.errors import InputError, ManifestError
 from podhooks.inject import Delivery, InjectSettings
@@ -115,7 +115,7 @@ def test_a_variable_is_shown_with_what_people_need(variable: Variable) -> None:
     assert schema["title"].lower().replace(" ", "_") == variable.name
     assert schema["description"].endswith(".")
     assert "default" in schema
-    assert variable.annotation in ("", *contract.USER_ANNOTATIONS)
+    assert variable.annotation in ("", *USER_ANNOTATIONS)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -140,7 +140,7 @@ def test_classic_and_copy() -> None:
     options = PoolOptions(mode=Mode.CLASSIC, settings=InjectSettings(delivery=Delivery.COPY, image="mine:1"))
     template = base_job_template(BASE, options)
     assert names(template) == ["podhooks-runtime", "on-start", "prefect-job", "on-exit"]
-    assert template["variables"]["properties"]["on_exit_policy"]["enum"] == ["ignore", "fail"]
+    assert template["variables"]["properties"]["on_exit_policy"]["enum"] == ["fail", "ignore"]
     runtime = pod_of(template)["spec"]["initContainers"][0]
     assert runtime["image"] == "mine:1"
     assert "envFrom" not in runtime

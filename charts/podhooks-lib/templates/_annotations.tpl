@@ -5,7 +5,7 @@ JSON; texts stay as they are. What isn't given isn't written: the injector's def
 {{- define "podhooks.annotations" -}}
 {{- $contract := include "podhooks.contract" . | fromJson -}}
 {{- $annotations := dict -}}
-{{- range $key, $name := $contract.values -}}
+{{- range $key, $name := $contract.names -}}
   {{- $value := get $ $key -}}
   {{- $given := hasKey $ $key -}}
   {{- if kindIs "invalid" $value -}}{{- $given = false -}}{{- end -}}
@@ -58,13 +58,13 @@ JSON; texts stay as they are. What isn't given isn't written: the injector's def
     {{- fail (printf "%s: %q isn't known: write %s" $name $text (join " or " $words)) -}}
   {{- end -}}
 {{- end -}}
-{{- range $name := list $contract.image $contract.python -}}
+{{- range $name := $contract.words -}}
   {{- if regexMatch "\\s" (get $ $name | trim) -}}
     {{- fail (printf "%s: %q has a blank in it: write one word" $name (get $ $name)) -}}
   {{- end -}}
 {{- end -}}
-{{- if and (eq (get . $contract.onExitPolicy | trim) "fail") (ne (get . $contract.mode | default "native" | trim) "classic") -}}
-  {{- fail (printf "%s: fail can't fail the pod in native mode, where main alone decides: write %s: classic, or policy ignore" $contract.onExitPolicy $contract.mode) -}}
+{{- if and (eq (get . $contract.names.onExitPolicy | trim) "fail") (ne (get . $contract.names.mode | default "native" | trim) "classic") -}}
+  {{- fail (printf "%s: fail can't fail the pod in native mode, where main alone decides: write %s: classic, or policy ignore" $contract.names.onExitPolicy $contract.names.mode) -}}
 {{- end -}}
 {{- end -}}
 

@@ -66,21 +66,21 @@ sum of the callbacks' timeouts, at most the contract's bound. 0 without on_exit.
 */ -}}
 {{- define "podhooks.reserve" -}}
 {{- $contract := include "podhooks.contract" . | fromJson -}}
-{{- $timeout := get .annotations $contract.onExitTimeout | default $contract.onExitTimeoutDefault -}}
-{{- $default := include "podhooks.milliseconds" (dict "where" $contract.onExitTimeout "text" $timeout) | int64 -}}
+{{- $timeout := get .annotations $contract.names.onExitTimeout | default $contract.onExitTimeoutDefault -}}
+{{- $default := include "podhooks.milliseconds" (dict "where" $contract.names.onExitTimeout "text" $timeout) | int64 -}}
 {{- $sum := 0 -}}
 {{- range $index, $entry := .onExit -}}
   {{- $own := kindIs "map" $entry | ternary $entry dict -}}
   {{- if kindIs "invalid" $own.timeout -}}
     {{- $sum = add $sum $default -}}
   {{- else -}}
-    {{- $where := printf "%s[%d].timeout" $contract.onExit $index -}}
+    {{- $where := printf "%s[%d].timeout" $contract.names.onExit $index -}}
     {{- $sum = add $sum (include "podhooks.milliseconds" (dict "where" $where "text" $own.timeout) | int64) -}}
   {{- end -}}
 {{- end -}}
 {{- $reserve := min $sum $contract.maxReserveMilliseconds -}}
-{{- with get .annotations $contract.reserve -}}
-  {{- $reserve = include "podhooks.milliseconds" (dict "where" $contract.reserve "text" .) | int64 -}}
+{{- with get .annotations $contract.names.reserve -}}
+  {{- $reserve = include "podhooks.milliseconds" (dict "where" $contract.names.reserve "text" .) | int64 -}}
 {{- end -}}
 {{- .onExit | empty | ternary 0 (div (add $reserve 999) 1000) -}}
 {{- end -}}

@@ -19,8 +19,8 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
   {{- $_ := set $pod "metadata" (merge (dict "annotations" $annotations) $metadata) -}}
 {{- end -}}
 {{- include "podhooks.checkAnnotations" $annotations -}}
-{{- $onStart := include "podhooks.callbacks" (dict "where" $contract.onStart "text" (get $annotations $contract.onStart)) | fromJsonArray -}}
-{{- $onExit := include "podhooks.callbacks" (dict "where" $contract.onExit "text" (get $annotations $contract.onExit)) | fromJsonArray -}}
+{{- $onStart := include "podhooks.callbacks" (dict "where" $contract.names.onStart "text" (get $annotations $contract.names.onStart)) | fromJsonArray -}}
+{{- $onExit := include "podhooks.callbacks" (dict "where" $contract.names.onExit "text" (get $annotations $contract.names.onExit)) | fromJsonArray -}}
 {{- if not (or $onStart $onExit) -}}
   {{- dict "pod" $pod "injectable" false | toRawJson -}}
 {{- else -}}
@@ -35,7 +35,7 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
     {{- if has .name $mains -}}{{- include "podhooks.checkMain" . -}}{{- end -}}
   {{- end -}}
   {{- $label := gt (len $mains) 1 | ternary "*" (first $mains) -}}
-  {{- if eq (get $annotations $contract.mainContainer | default "" | trim) "*" -}}{{- $label = "*" -}}{{- end -}}
+  {{- if eq (get $annotations $contract.names.mainContainer | default "" | trim) "*" -}}{{- $label = "*" -}}{{- end -}}
   {{- $case := dict
         "pod" $pod
         "injectable" true
@@ -43,11 +43,11 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
         "main" $main
         "mains" $mains
         "mainLabel" $label
-        "mode" (get $annotations $contract.mode | default "native" | trim)
-        "guaranteed" (and (gt (len $onExit) 0) (eq (get $annotations $contract.guarantee | default "" | trim) $contract.guaranteeCluster))
-        "image" (get $annotations $contract.image | default "main" | trim)
-        "python" (get $annotations $contract.python | default $contract.defaultPython | trim)
-        "resources" (include "podhooks.resources" (get $annotations $contract.resources) | fromJson)
+        "guaranteed" (and (gt (len $onExit) 0) (eq (get $annotations $contract.names.guarantee | default "" | trim) $contract.guaranteeCluster))
+        "mode" (get $annotations $contract.names.mode | default "native" | trim)
+        "image" (get $annotations $contract.names.image | default "main" | trim)
+        "python" (get $annotations $contract.names.python | default $contract.defaultPython | trim)
+        "resources" (include "podhooks.resources" (get $annotations $contract.names.resources) | fromJson)
         "graceBefore" $before
         "graceSeconds" (add $before $reserve)
         "delivery" ($runtime.delivery | default "image")
@@ -66,13 +66,13 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
 {{- $annotations := .metadata.annotations -}}
 {{- $names := list -}}
 {{- range .spec.containers -}}{{- $names = append $names .name -}}{{- end -}}
-{{- $wanted := get $annotations $contract.mainContainer | default "" | trim -}}
+{{- $wanted := get $annotations $contract.names.mainContainer | default "" | trim -}}
 {{- $default := get $annotations "kubectl.kubernetes.io/default-container" | default "" -}}
 {{- if eq $wanted "*" -}}
   {{- toRawJson $names -}}
 {{- else if $wanted -}}
   {{- if not (has $wanted $names) -}}
-    {{- fail (printf "%s: names %q, which is no container of this pod: write one of %s, or *" $contract.mainContainer $wanted (join ", " $names)) -}}
+    {{- fail (printf "%s: names %q, which is no container of this pod: write one of %s, or *" $contract.names.mainContainer $wanted (join ", " $names)) -}}
   {{- end -}}
   {{- list $wanted | toRawJson -}}
 {{- else -}}

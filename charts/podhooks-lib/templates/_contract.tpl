@@ -3,17 +3,6 @@
 {
  "version": "0.1.0",
  "prefix": "podhooks.io/",
- "onStart": "podhooks.io/on-start",
- "onExit": "podhooks.io/on-exit",
- "onExitPolicy": "podhooks.io/on-exit-policy",
- "onExitTimeout": "podhooks.io/on-exit-timeout",
- "mainContainer": "podhooks.io/main-container",
- "mode": "podhooks.io/mode",
- "image": "podhooks.io/image",
- "python": "podhooks.io/python",
- "reserve": "podhooks.io/reserve",
- "resources": "podhooks.io/resources",
- "guarantee": "podhooks.io/guarantee",
  "guaranteeLabel": "podhooks.io/guarantee",
  "guaranteeCluster": "cluster",
  "status": "podhooks.io/status",
@@ -35,7 +24,7 @@
   "podhooks.io/guarantee",
   "podhooks.io/resources"
  ],
- "values": {
+ "names": {
   "onStart": "podhooks.io/on-start",
   "onExit": "podhooks.io/on-exit",
   "onStartPolicy": "podhooks.io/on-start-policy",
@@ -54,14 +43,6 @@
   "resources": "podhooks.io/resources"
  },
  "choices": {
-  "podhooks.io/mode": [
-   "native",
-   "classic"
-  ],
-  "podhooks.io/guarantee": [
-   "pod",
-   "cluster"
-  ],
   "podhooks.io/on-start-policy": [
    "fail",
    "ignore"
@@ -69,8 +50,20 @@
   "podhooks.io/on-exit-policy": [
    "fail",
    "ignore"
+  ],
+  "podhooks.io/mode": [
+   "native",
+   "classic"
+  ],
+  "podhooks.io/guarantee": [
+   "pod",
+   "cluster"
   ]
  },
+ "words": [
+  "podhooks.io/image",
+  "podhooks.io/python"
+ ],
  "defaultPython": "python3",
  "onExitTimeoutDefault": "30s",
  "maxReserveMilliseconds": 300000,

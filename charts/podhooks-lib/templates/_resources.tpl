@@ -6,9 +6,9 @@ default never contradicts what is given: it is moved to it.
 {{- $contract := include "podhooks.contract" . | fromJson -}}
 {{- $given := dict -}}
 {{- if . -}}
-  {{- $given = (include "podhooks.parsed" (dict "where" $contract.resources "text" .) | fromJson).value -}}
+  {{- $given = (include "podhooks.parsed" (dict "where" $contract.names.resources "text" .) | fromJson).value -}}
   {{- if or (not (kindIs "map" $given)) (omit ($given | default dict) "requests" "limits") -}}
-    {{- fail (printf "%s: isn't a mapping of requests and limits: write {\"requests\": {\"cpu\": \"10m\"}, \"limits\": {\"memory\": \"64Mi\"}}" $contract.resources) -}}
+    {{- fail (printf "%s: isn't a mapping of requests and limits: write {\"requests\": {\"cpu\": \"10m\"}, \"limits\": {\"memory\": \"64Mi\"}}" $contract.names.resources) -}}
   {{- end -}}
 {{- end -}}
 {{- $ownRequests := $given.requests | default dict -}}
