@@ -180,7 +180,8 @@ class RunContext(Value):
     `attempt` counts from 1 and is this callback's own (a retry is 2); `deadline` is when it is ended by force.
     `idempotency_key` is the same for every attempt at the same callback of the same pod, also when another process
     makes the attempt: hand it to whatever must not happen twice. `earlier` are the outcomes of the callbacks before
-    this one at the same hook. `exit` is None at on_start.
+    this one at the same hook. `exit` is None at on_start. `rescued`: on_exit runs outside its pod, because the pod
+    couldn't; `emptied` are then the directories of main whose contents went with the pod: they are there, and empty.
     """
 
     hook: Hook
@@ -195,6 +196,8 @@ class RunContext(Value):
     deadline: datetime | None = None
     earlier: tuple[CallbackOutcome, ...] = ()
     exit: ExitInfo | None = None
+    rescued: bool = False
+    emptied: tuple[str, ...] = ()
     _pod_object: Callable[[], Mapping[str, Json]] | None = None
 
     @property
@@ -233,6 +236,8 @@ class RunContext(Value):
             "shared_dir": self.shared,
             "earlier": [outcome.to_json() for outcome in self.earlier],
             "exit": None if self.exit is None else self.exit.to_json(),
+            "rescued": self.rescued,
+            "emptied": list(self.emptied),
         }
 
 

@@ -280,6 +280,15 @@ class Record:
         )
         self._write()
 
+    def resume(self, earlier: RecordData) -> None:
+        """Go on from another process's record. What an earlier life of this one did since then counts before it."""
+        outcomes = {each.name: each for each in earlier.outcomes}
+        for name, outcome in self._outcomes.items():
+            if more_is_known(outcome, outcomes.get(name)):
+                outcomes[name] = outcome
+        self._outcomes = outcomes
+        self._data = self._data.replace(left_out=earlier.left_out, more=earlier.more)
+
     def to_message(self) -> bytes:
         """As JSON of at most contract.TERMINATION_MESSAGE_BYTES; the record that stays beside it comes first."""
         limit = contract.TERMINATION_MESSAGE_BYTES

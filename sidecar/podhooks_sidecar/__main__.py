@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wakeup = Wakeup()
     wakeup.install()  # before anything else: from here on a SIGTERM is noted and never kills
     try:
+        if os.environ.get(contract.ENV_RESCUE):
+            from podhooks_sidecar.rescue import Rescue  # not needed in a pod
+
+            return Rescue.from_environ(os.environ, wakeup).run()
         return OnExit.from_environ(os.environ, wakeup).run()
     except PodhooksError as error:
         log.error(str(error))
