@@ -34,6 +34,7 @@ COMMANDS = (
     Command("explain", "podhooks.cli.explain", "show what runs when, and what a failure does"),
     Command("run", "podhooks.cli.run", "run a manifest to its end, here or on a cluster"),
     Command("status", "podhooks.cli.status", "how pods ended, and what became of their callbacks"),
+    Command("check", "podhooks.cli.check", "whether a cluster is fit for Podhooks, and Podhooks works in it"),
     Command("prefect", "podhooks.cli.prefect", "print a Prefect work pool's template with callbacks as variables"),
     Command("render", "podhooks.cli.render", "print objects for a cluster administrator to apply"),
 )
