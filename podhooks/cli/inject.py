@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from podhooks import contract
 from podhooks.cli.arguments import add_settings_arguments, settings_from
 from podhooks.cli.files import add_file_argument, joined, read_streams
-from podhooks.cli.reports import Judged, counted, finding_lines, judge, outcome_line
+from podhooks.cli.reports import counted, finding_lines, judge, outcome_line
+from podhooks.inject.manifests import label_of
+from podhooks.inject.shapes import Pod
+from podhooks.yamltext.stream import Stream
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,13 +36,27 @@ def run(args: argparse.Namespace) -> int:
     judged = judge(streams, settings)
     errors = sum(len(each.report.errors) for one in judged for each in one.reports)
     for one in judged:
-        _tell(one, quiet=args.quiet, refused=errors > 0)
+        for line in finding_lines(one):
+            print(line, file=sys.stderr)
     if errors:
         print(f"podhooks inject: {counted(errors, 'error')}, nothing was written", file=sys.stderr)
         return contract.EXIT_BAD_INPUT
-    texts = [stream.rewritten([one.result for one in judged if one.stream is stream]) for stream in streams]
+    texts = [rewrite(stream, [one.result for one in judged if one.stream is stream]) for stream in streams]
     write(joined(streams, texts))
+    for one in judged if not args.quiet else ():
+        for each in one.reports:
+            print(outcome_line(each), file=sys.stderr)
     return contract.EXIT_OK
+
+
+def rewrite(stream: Stream, values: Sequence[Pod]) -> str:
+    """The text with these objects. A document whose comments that costs is named, because nobody would look for it."""
+    found = stream.rewritten(values)
+    for each in found.anew:
+        place = f"{stream.name}:{each.line}: {label_of(each.value)}"
+        said = "is written anew, without its comments: it can't be changed place by place"
+        print(f"{place}: {said}", file=sys.stderr)
+    return found.text
 
 
 def write(text: str) -> None:
@@ -46,12 +64,3 @@ def write(text: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8"))
     sys.stdout.buffer.flush()
-
-
-def _tell(one: Judged, *, quiet: bool, refused: bool) -> None:
-    for line in finding_lines(one):
-        print(line, file=sys.stderr)
-    if quiet or refused:
-        return
-    for each in one.reports:
-        print(outcome_line(each), file=sys.stderr)

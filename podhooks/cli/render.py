@@ -16,9 +16,9 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from podhooks import contract
-from podhooks.cli.emit import document_lines
 from podhooks.inject.shapes import Json
 from podhooks.value import Value
+from podhooks.yamltext.emit import document_lines
 
 
 class Renderer(Value):

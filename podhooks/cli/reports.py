@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from podhooks import contract
 from podhooks.annotations.durations import format_duration
 from podhooks.annotations.finding import Finding
-from podhooks.cli.stream import Document, Stream
 from podhooks.inject import REASONS, InjectSettings, ObjectReport, Outcome, Report, inject_object
 from podhooks.inject.report import NOT_ANNOTATED
 from podhooks.inject.shapes import Path, Pod
 from podhooks.value import Value
+from podhooks.yamltext.stream import Document, Stream
 
 _FIELD = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 _ANNOTATION = re.compile(r"[a-z.]+/[A-Za-z0-9._-]+?(?=[.\[]|$)")

@@ -27,7 +27,6 @@ from podhooks.annotations.durations import parse_duration
 from podhooks.cli.arguments import DEFAULTS, add_image_argument
 from podhooks.cli.files import STDIN, read_streams
 from podhooks.cli.reports import finding_lines, judge
-from podhooks.cli.stream import Stream
 from podhooks.cluster.backend import Backend
 from podhooks.cluster.request import Request, label_of, request, with_variables
 from podhooks.errors import InputError
@@ -36,6 +35,7 @@ from podhooks.run import display as displays
 from podhooks.run.session import Options, is_injected, start_clock, try_out
 from podhooks.run.session import run as run_session
 from podhooks.value import Value
+from podhooks.yamltext.stream import Stream
 
 VARIABLE = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]*")
 

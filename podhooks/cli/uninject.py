@@ -12,7 +12,7 @@ import sys
 
 from podhooks import contract
 from podhooks.cli.files import add_file_argument, joined, read_streams
-from podhooks.cli.inject import write
+from podhooks.cli.inject import rewrite, write
 from podhooks.errors import ManifestError
 from podhooks.inject import uninject_object
 from podhooks.inject.shapes import Pod
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
                 raise ManifestError(f"{stream.name}:{document.line}: {error}") from error
             values.append(value)
             lines += [f"{label}: uninjected" for label in changed]
-        texts.append(stream.rewritten(values))
+        texts.append(rewrite(stream, values))
     write(joined(streams, texts))
     if not args.quiet:
         print("\n".join(lines) or "nothing here was injected", file=sys.stderr)

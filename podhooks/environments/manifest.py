@@ -19,6 +19,7 @@ from podhooks.environments.pickling import SecretFile
 from podhooks.errors import InputError, ManifestError
 from podhooks.pod.object import mapping, text
 from podhooks.value import Value
+from podhooks.yamltext.stream import load
 
 NAME_LENGTH = 63  # of a Job: its pods have a label with it
 PICKLED_VOLUME = "podhooks-pickled"
@@ -60,19 +61,9 @@ def read_mapping(path: str | Path, what: str, wanted: str = "one object") -> Obj
 
 def _parsed(content: bytes, path: Path) -> list[Any]:
     try:
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError
-    except ImportError:
-        raise InputError("job files are read with ruamel.yaml: pip install 'podhooks[environments]'") from None
-    try:
-        return list(YAML(typ="safe", pure=True).load_all(content.decode("utf-8-sig")))
+        return load(content.decode("utf-8-sig"), str(path))
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: isn't UTF-8 text: byte {error.start}") from error
-    except MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ManifestError(f"{path}{line}: isn't YAML: {error.problem}") from error
-    except (YAMLError, ValueError) as error:
-        raise ManifestError(f"{path}: isn't YAML: {' '.join(str(error).split())}") from error
 
 
 def checked(spec: Mapping[str, Any], name: str) -> Object:

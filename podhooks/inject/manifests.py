@@ -115,7 +115,7 @@ def uninject_object(document: Mapping[str, Json]) -> tuple[Pod, tuple[str, ...]]
         pod, was_injected = core.uninject(mapping(look_up(obj, below)))
         if was_injected:
             result = _put(result, (*at, *below), pod)
-            changed.append(_label(obj))
+            changed.append(label_of(obj))
     return result, tuple(dict.fromkeys(changed))
 
 
@@ -163,7 +163,7 @@ def _inject_template(obj: Mapping[str, Json], below: Path, settings: InjectSetti
 
 
 def _object_report(obj: Mapping[str, Json], at: Path, below: Path, report: Report) -> ObjectReport:
-    kind, _, name = _label(obj).partition("/")
+    kind, _, name = label_of(obj).partition("/")
     return ObjectReport(kind, name, at, below, report)
 
 
@@ -174,7 +174,7 @@ def _seen_from_object(found: Finding, below: Path) -> Finding:
     return found.replace(where=f"{shown_path(below)}.{found.where}")
 
 
-def _label(obj: Mapping[str, Json]) -> str:
+def label_of(obj: Mapping[str, Json]) -> str:
     metadata = mapping(obj.get("metadata"))
     name = text(metadata.get("name")) or text(metadata.get("generateName")) + "*"
     return f"{text(obj.get('kind')) or 'object'}/{name}"

@@ -10,7 +10,7 @@ from podhooks.inject.edit import plain
 from podhooks.inject.marks import unmark
 from podhooks.inject.shapes import Json, Pod
 from podhooks.inject.status import Status, read_status
-from podhooks.pod.object import mapping, sequence
+from podhooks.pod.object import mapping, sequence, text
 
 Ours = Callable[[Json], bool]  # whether an entry of a list is one that we put in
 
@@ -43,17 +43,17 @@ def _our_places(spec: Pod, status: Status) -> Iterator[tuple[Pod, str, str, Ours
             yield spec, field, field, ours
     for container in filter(lambda each: isinstance(each, dict), sequence(spec.get("containers"))):
         for field, ours in (("volumeMounts", _our_mount), ("env", _our_env)):
-            path = f"{container.get('name')}.{field}"
+            path = f"{text(container.get('name'))}.{field}"
             if isinstance(container.get(field), list) and path not in status.own:
                 yield container, field, path, ours
 
 
 def _our_volume(entry: Json) -> bool:
-    return mapping(entry).get("name") in contract.OUR_VOLUMES
+    return text(mapping(entry).get("name")) in contract.OUR_VOLUMES
 
 
 def _our_container(entry: Json) -> bool:
-    return mapping(entry).get("name") in contract.OUR_CONTAINERS
+    return text(mapping(entry).get("name")) in contract.OUR_CONTAINERS
 
 
 def _our_mount(entry: Json) -> bool:

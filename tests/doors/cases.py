@@ -14,13 +14,13 @@ from typing import Any
 
 from podhooks import contract
 from podhooks.cli.arguments import add_settings_arguments, settings_from
-from podhooks.cli.stream import parse
 from podhooks.inject import InjectSettings, pod_templates
 from podhooks.inject.edit import plain
 from podhooks.inject.inject_settings import Delivery
 from podhooks.inject.manifests import OLD_POD_SCHEMA, look_up
 from podhooks.value import Value
 from podhooks.version import __version__
+from podhooks.yamltext.stream import parse
 
 Pod = dict[str, Any]
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from podhooks.cli.stream import parse
+from podhooks.yamltext.stream import parse
 from tests.e2e.cluster import RealCluster
 from tests.helm import CHARTS, helm
 

@@ -112,7 +112,7 @@ def test_flags_reach_the_pod() -> None:
     [
         (b"", "<stdin>: there is no object in it"),
         (b"# nothing\n---\n", "<stdin>: there is no object in it"),
-        (b"kind: K\na: b: c\n", "<stdin>:2:5: not YAML: mapping values are not allowed here"),
+        (b"kind: K\na: b: c\n", "<stdin>:2:5: not YAML: mapping values are not allowed in this context"),
         (b"kind: K\n\0", "<stdin>:2: has a NUL byte, so it isn't a text file"),
         (b"kind: K\na: \xff\n", "<stdin>:2: isn't UTF-8 text: byte 0xff"),
         ("kind: K\n".encode("utf-16"), "<stdin>: is UTF-16; save it as UTF-8"),
@@ -204,12 +204,12 @@ def test_a_full_disk_is_told_in_one_line(command: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "podhooks: can't write: No space left on device\n")
 
 
-def test_without_ruamel_it_says_how_to_get_it(tmp_path: Path) -> None:
-    hidden = tmp_path / "ruamel"
+def test_without_pyyaml_it_says_how_to_get_it(tmp_path: Path) -> None:
+    hidden = tmp_path / "yaml"
     hidden.mkdir()
     (hidden / "__init__.py").write_text("raise ImportError('hidden')")
     done = podhooks("inject", stdin=ANNOTATED, env={"PYTHONPATH": str(tmp_path)})
-    assert refused(done) == "podhooks: reading YAML needs ruamel.yaml: pip install 'podhooks[cli]'"
+    assert refused(done) == "podhooks: reading YAML needs PyYAML: pip install 'podhooks[cli]'"
     assert podhooks("inject", stdin='{"kind": "K"}', env={"PYTHONPATH": str(tmp_path)}).stdout == '{"kind": "K"}'
 
 

@@ -21,11 +21,11 @@ from podhooks.admission_policy import PolicySettings, binding, policy
 from podhooks.annotations.durations import parse_duration
 from podhooks.annotations.plan import USER_ANNOTATIONS
 from podhooks.annotations.text import read_entries
-from podhooks.cli.stream import parse
 from podhooks.inject import Delivery, InjectSettings, Outcome, inject
 from podhooks.render.rbac import OperatorNames, operator_rbac
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
 from podhooks.version import __version__
+from podhooks.yamltext.stream import parse
 from tests.doors.cases import DoorCase, door_cases
 from tests.helm import CHARTS, HelmError, Object, helm, rendered, template
 from tests.pod_security import violations

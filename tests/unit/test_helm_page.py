@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from podhooks import contract
-from podhooks.cli.stream import parse
+from podhooks.yamltext.stream import parse
 from tests.helm import rendered
 
 ROOT = Path(__file__).parents[2]

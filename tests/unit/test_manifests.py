@@ -11,11 +11,11 @@ import kubernetes_validate
 import pytest
 
 from podhooks.annotations.parser import parse as parse_plan
-from podhooks.cli.stream import parse
 from podhooks.errors import InputError
 from podhooks.inject import InjectSettings, Outcome, inject_object
 from podhooks.render.operator import OperatorOptions, operator_objects
 from podhooks.runtime.resolve import check
+from podhooks.yamltext.stream import parse
 from tests.helm import rendered
 from tests.pod_security import violations
 
