@@ -52,6 +52,8 @@ _HOMES = {
     "podhooks.version": ("__version__",),
 }
 
+__path__.append(f"{__path__[0]}/former")  # modules that users know under former names
+
 
 def __getattr__(name: str) -> object:
     for home, names in _HOMES.items():

@@ -147,3 +147,5 @@ PREFECT_FLOW_RUN_ID_VARIABLES = ("PREFECT__FLOW_RUN_ID", "PREFECT_FLOW_RUN_ID")
 EXIT_OK = 0
 EXIT_CALLBACK_FAILED = 1  # a callback failed and its policy is `fail`
 EXIT_BAD_INPUT = 2  # the one line on stderr says what, where and what to do
+
+LOCAL_NODE = "local"  # the stand-in's only node: a run on this machine doesn't name it

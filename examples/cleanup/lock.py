@@ -6,7 +6,7 @@ import ssl
 import urllib.error
 import urllib.request
 
-from podhooks.runtime.client import Access
+from podhooks.runtime.access import Access
 
 NAME = "cleanup-lock"
 

@@ -12,8 +12,7 @@ from enum import Enum
 from podhooks import contract
 from podhooks.annotations.finding import Severity, did_you_mean
 from podhooks.annotations.parser import parse
-from podhooks.cli.arguments import image
-from podhooks.cli.main import Parser
+from podhooks.arguments.parser import Parser, image
 from podhooks.context import EMPTY
 from podhooks.errors import InputError
 from podhooks.inject import Delivery, InjectSettings, parse_kubernetes_version

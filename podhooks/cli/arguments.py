@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from podhooks.arguments.parser import image
 from podhooks.inject import Delivery, InjectSettings, parse_kubernetes_version
 
 DEFAULTS = InjectSettings()
@@ -26,13 +27,6 @@ def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_image_argument(parser: argparse._ActionsContainer, said: str) -> None:
     parser.add_argument("--image", type=image, default=DEFAULTS.image, help=said)
-
-
-def image(value: str) -> str:
-    """`--image "$IMAGE"` with nothing in it would give pods that can't be created."""
-    if value.split() != [value] or "://" in value:
-        raise argparse.ArgumentTypeError(f"{value!r} is no image: write a reference like registry/name:tag")
-    return value
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:

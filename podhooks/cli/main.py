@@ -6,15 +6,15 @@ import argparse
 import errno
 import gc
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn, Protocol, cast
+from typing import Protocol, cast
 
 from podhooks import contract
 from podhooks.annotations.finding import closest
+from podhooks.arguments.parser import Parser
 from podhooks.errors import InputError, PodhooksError
 from podhooks.value import Value
 from podhooks.version import __version__
@@ -63,25 +63,6 @@ class CommandModule(Protocol):
     def configure(self, parser: argparse.ArgumentParser) -> None: ...
 
     def run(self, args: argparse.Namespace) -> int: ...
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        message = re.sub(r"^argument \S+/(--\S+)", r"\1", message.replace("argument --", "--"))
-        self.exit(contract.EXIT_BAD_INPUT, f"{self.prog}: {message} (see {self.prog} -h)\n")
-
-    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        args, unknown = self.parse_known_args(arguments)
-        if unknown:
-            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            meant = closest(unknown[0].partition("=")[0], flags) if unknown[0].startswith("-") else None
-            hint = f": did you mean {meant}?" if meant else ""
-            if not unknown[0].startswith("-") and "-f" in self._option_string_actions:
-                hint = ": files are given with -f"
-            self.error(f"unknown argument {unknown[0]!r}{hint}")
-        return args
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from podhooks.cluster.backend import Event, Selection
 from podhooks.cluster.login import connect
 from podhooks.cluster.request import Object, Request
 from podhooks.inject.shapes import Json
-from podhooks.local.resources import RESOURCES, ResourceType
+from podhooks.kinds.resources import RESOURCES, ResourceType
 from podhooks.pod.object import mapping, mappings, text
 from podhooks.runtime.apierrors import is_passing
 from podhooks.runtime.client import Client

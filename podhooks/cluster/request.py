@@ -8,8 +8,7 @@ from podhooks.annotations.finding import closest, shown
 from podhooks.errors import InputError, ManifestError
 from podhooks.inject.manifests import objects
 from podhooks.inject.shapes import Json
-from podhooks.local.jobs import job_from_cronjob
-from podhooks.local.resources import by_kind
+from podhooks.kinds.resources import by_kind, clone
 from podhooks.pod.object import mapping, mappings, sequence, text
 from podhooks.value import Value
 
@@ -166,3 +165,17 @@ def _with_env(spec: Mapping[str, Json], given: Sequence[Mapping[str, str]]) -> O
         return {**container, "env": [*kept, *given]}
 
     return {**spec, "containers": [changed(each) for each in sequence(spec.get("containers"))]}
+
+
+def job_from_cronjob(cronjob: Mapping[str, Json]) -> Object:
+    """The Job that a CronJob would make now, as `kubectl create job --from` makes it."""
+    meta, template = cronjob["metadata"], clone(dict(cronjob["spec"]["jobTemplate"]))
+    given = template.get("metadata") or {}
+    made: Object = {"generateName": f"{meta['name'][:50]}-"}
+    if meta.get("namespace"):
+        made["namespace"] = meta["namespace"]
+    for field in ("labels", "annotations"):
+        if given.get(field):
+            made[field] = given[field]
+    made["annotations"] = {**made.get("annotations", {}), "cronjob.kubernetes.io/instantiate": "manual"}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": made, "spec": template["spec"]}

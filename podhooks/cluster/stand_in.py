@@ -14,13 +14,13 @@ from podhooks.cluster.request import Object, Request
 from podhooks.contract import IMAGE_RUNTIME_DIR
 from podhooks.inject import Delivery, InjectSettings
 from podhooks.inject.shapes import Json
+from podhooks.kinds.resources import RESOURCES
 from podhooks.local import Cluster
 from podhooks.local.admission import check_fields
 from podhooks.local.apiserver import ApiServer
 from podhooks.local.jobs import job_notices
 from podhooks.local.node import base_environment
 from podhooks.local.problems import ApiError
-from podhooks.local.resources import RESOURCES
 from podhooks.local.supervisor import PATHS
 from podhooks.pod.object import main_containers, mapping, mappings, text
 from podhooks.runtime import install

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from podhooks.local.cluster import Cluster
-    from podhooks.local.jobs import job_from_cronjob
     from podhooks.local.limitations import notices
 
-__all__ = ["Cluster", "job_from_cronjob", "notices"]
+__all__ = ["Cluster", "notices"]
 
-_HOMES = {"Cluster": "cluster", "job_from_cronjob": "jobs", "notices": "limitations"}
+_HOMES = {"Cluster": "cluster", "notices": "limitations"}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from podhooks.kinds.resources import Json, ResourceType, clone
 from podhooks.local.fieldtable import fields
 from podhooks.local.problems import bad_request, invalid
-from podhooks.local.resources import Json, ResourceType, clone
 
 _POD_FIELDS = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations")
 _POD_RULE = (

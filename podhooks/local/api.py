@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from podhooks.kinds.resources import Json, ResourceType
 from podhooks.local import discovery, openapi
 from podhooks.local.admission import check_fields, check_update, without_unknown
 from podhooks.local.arguments import check_addressed, choose_container, delete_options, selectors, since_seconds
 from podhooks.local.messages import Reply, Request, Target, dump, locate, reply_json
 from podhooks.local.patches import apply_patch, check_patch_type
 from podhooks.local.problems import ApiError, bad_request, not_found
-from podhooks.local.resources import Json, ResourceType
 from podhooks.local.store import Store, Watch
 from podhooks.local.watchlines import WatchLines, shown, watch_line
 

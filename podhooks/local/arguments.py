@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from math import ceil
 
+from podhooks.kinds.resources import Json
 from podhooks.local.deletion import parse_rfc3339
 from podhooks.local.messages import Request, Target
 from podhooks.local.problems import bad_request
-from podhooks.local.resources import Json
 
 
 def selectors(request: Request) -> tuple[str, str]:

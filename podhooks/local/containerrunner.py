@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from podhooks.contract import TERMINATION_MESSAGE_BYTES
+from podhooks.kinds.resources import Json
 from podhooks.local.containers import EPOCH, START_ERROR_CODE, Container, Ended, Role
 from podhooks.local.events import timestamp
 from podhooks.local.fields import ConfigError
 from podhooks.local.logs import LogFile
 from podhooks.local.node import Node
-from podhooks.local.resources import Json
 from podhooks.local.sandbox import Exit, Process, SandboxError, StartError
 
 FIRST_RETRY_SECONDS = 0.5

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from podhooks.kinds.resources import Json
 from podhooks.local.logs import LogFile
-from podhooks.local.resources import Json
 from podhooks.local.sandbox import Process
 
 EPOCH = "1970-01-01T00:00:00Z"  # what containerd reports as start of a container that could not be started

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 
-from podhooks.local.events import NODE_NAME, timestamp
-from podhooks.local.resources import Json
+from podhooks.contract import LOCAL_NODE
+from podhooks.kinds.resources import Json
+from podhooks.local.events import timestamp
 from podhooks.local.store import ApiError, Store, Watch
 from podhooks.local.volumes import ROOT_CA
 
@@ -98,10 +99,10 @@ def node_object() -> Json:
         "containerRuntimeVersion": "processes://1",
     }
     return {
-        "metadata": {"name": NODE_NAME, "labels": {"kubernetes.io/hostname": NODE_NAME, "kubernetes.io/os": "linux"}},
+        "metadata": {"name": LOCAL_NODE, "labels": {"kubernetes.io/hostname": LOCAL_NODE, "kubernetes.io/os": "linux"}},
         "spec": {},
         "status": {
-            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": NODE_NAME}],
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": LOCAL_NODE}],
             "capacity": capacity,
             "allocatable": capacity,
             "conditions": [ready],

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 
 from podhooks.contract import DEFAULT_GRACE_SECONDS, SERVICE_ACCOUNT_DIR, TERMINATION_LOG
+from podhooks.kinds.resources import Json
 from podhooks.local.problems import invalid
-from podhooks.local.resources import Json
 from podhooks.local.volumes import ROOT_CA
 
 _NAME_CHARACTERS = "bcdfghjklmnpqrstvwxz2456789"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from podhooks.local.resources import Json
+from podhooks.kinds.resources import Json
 
 DEFAULT_GRACE_SECONDS = 30
 

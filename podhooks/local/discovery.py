@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from podhooks.local.resources import RESOURCES, Json, ResourceType
+from podhooks.kinds.resources import RESOURCES, Json, ResourceType
 
 VERSION = "v1.36.0"
 """The API that this server imitates. The kubelet's facts were measured on 1.36."""

@@ -6,10 +6,10 @@ import itertools
 import time
 from threading import Lock
 
-from podhooks.local.resources import Json
+from podhooks.contract import LOCAL_NODE
+from podhooks.kinds.resources import Json
 from podhooks.local.store import ApiError, Store
 
-NODE_NAME = "local"
 _KEPT_KEYS = 1000
 
 
@@ -63,7 +63,7 @@ class Recorder:
         }
         now = timestamp()
         name = f"{meta['name'][:200]}.{next(self._serial):x}"
-        source = {"component": self._component, **({"host": NODE_NAME} if self._component == "kubelet" else {})}
+        source = {"component": self._component, **({"host": LOCAL_NODE} if self._component == "kubelet" else {})}
         self._store.create(
             "events",
             {
@@ -78,7 +78,7 @@ class Recorder:
                 "type": kind,
                 "eventTime": None,
                 "reportingComponent": self._component,
-                "reportingInstance": NODE_NAME if self._component == "kubelet" else "",
+                "reportingInstance": LOCAL_NODE if self._component == "kubelet" else "",
             },
         )
         return name

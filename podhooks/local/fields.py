@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from podhooks.annotations.quantities import quantity
-from podhooks.local.resources import Json
+from podhooks.kinds.resources import Json
 
 Lookup = Callable[[str, str], "Json | None"]
 """(plural, name) to the object in the pod's namespace, or None."""

@@ -11,6 +11,7 @@ from threading import Condition, Thread
 from typing import Any
 
 from podhooks.contract import ANNOTATION_JOB_COMPLETION_INDEX, LABEL_JOB_COMPLETION_INDEX
+from podhooks.kinds.resources import Json, clone
 from podhooks.local.controller import JOIN_SECONDS, Informer
 from podhooks.local.deletion import parse_rfc3339
 from podhooks.local.events import Recorder, timestamp
@@ -28,7 +29,6 @@ from podhooks.local.jobstatus import (
     verdict,
 )
 from podhooks.local.objects import JOB_TRACKING, drop_finalizer
-from podhooks.local.resources import Json, clone
 from podhooks.local.store import ApiError, Store
 
 MAX_BACKOFF_SECONDS = 600.0
@@ -298,20 +298,6 @@ def _set_index(pod: Json, job_name: str, index: int) -> None:
     for container in [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]:
         if all(entry["name"] != INDEX_VARIABLE for entry in container.get("env") or ()):
             container.setdefault("env", []).append(clone(variable))
-
-
-def job_from_cronjob(cronjob: Mapping[str, Any]) -> Json:
-    """The job that a CronJob would make now: there are no schedules locally."""
-    meta, template = cronjob["metadata"], clone(dict(cronjob["spec"]["jobTemplate"]))
-    given = template.get("metadata") or {}
-    made: Json = {"generateName": f"{meta['name'][:50]}-"}
-    if meta.get("namespace"):
-        made["namespace"] = meta["namespace"]
-    for field in ("labels", "annotations"):
-        if given.get(field):
-            made[field] = given[field]
-    made["annotations"] = {**made.get("annotations", {}), "cronjob.kubernetes.io/instantiate": "manual"}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": made, "spec": template["spec"]}
 
 
 def job_notices(job_spec: Mapping[str, Any]) -> list[str]:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from podhooks.contract import ANNOTATION_JOB_COMPLETION_INDEX
+from podhooks.kinds.resources import Json
 from podhooks.local.deletion import parse_rfc3339
 from podhooks.local.events import timestamp
 from podhooks.local.objects import JOB_TRACKING
-from podhooks.local.resources import Json
 
 BACKOFF_LIMIT_EXCEEDED = ("BackoffLimitExceeded", "Job has reached the specified backoff limit")
 DEADLINE_EXCEEDED = ("DeadlineExceeded", "Job was active longer than specified deadline")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from threading import Lock, Thread
 
+from podhooks.contract import LOCAL_NODE
+from podhooks.kinds.resources import Json
 from podhooks.local import logs
 from podhooks.local.containers import Container
-from podhooks.local.events import NODE_NAME, Recorder, timestamp
+from podhooks.local.events import Recorder, timestamp
 from podhooks.local.node import Node
 from podhooks.local.podworker import PodWorker
 from podhooks.local.problems import bad_request, not_found
-from podhooks.local.resources import Json
 from podhooks.local.statuses import TERMINAL
 from podhooks.local.store import ApiError, Watch
 
@@ -121,7 +122,7 @@ class Kubelet:
             return
 
         def bind(pod: Json) -> None:
-            pod["spec"]["nodeName"] = NODE_NAME
+            pod["spec"]["nodeName"] = LOCAL_NODE
             scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None}
             pod["status"]["conditions"] = [{**scheduled, "lastTransitionTime": timestamp()}]
 
@@ -129,7 +130,7 @@ class Kubelet:
             self._node.store.mutate("pods", meta["namespace"], meta["name"], bind, subresource="*")
         except ApiError:  # it went away meanwhile
             return
-        where = f"Successfully assigned {meta['namespace']}/{meta['name']} to {NODE_NAME}"
+        where = f"Successfully assigned {meta['namespace']}/{meta['name']} to {LOCAL_NODE}"
         self._scheduler_events.normal(pod, "Scheduled", where)
 
     # -- logs -------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from podhooks.local.resources import Json
+from podhooks.kinds.resources import Json
 
 _POD_FIELDS = {
     "nodeSelector": "there is one node, every pod runs on it",

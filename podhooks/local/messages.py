@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from podhooks.kinds.resources import RESOURCES, Json, ResourceType
 from podhooks.local.problems import ApiError, bad_request
-from podhooks.local.resources import RESOURCES, Json, ResourceType
 
 JSON = "application/json"
 

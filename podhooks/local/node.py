@@ -10,10 +10,10 @@ from pathlib import Path
 from threading import Event
 
 from podhooks.contract import ENV_API_SERVER, IMAGE_RUNTIME_DIR, TERMINATION_LOG
+from podhooks.kinds.resources import Json
 from podhooks.local.containers import Backoff, Container
 from podhooks.local.events import Recorder
 from podhooks.local.fields import ConfigError, Environment, Lookup, expand
-from podhooks.local.resources import Json
 from podhooks.local.sandbox import Launch, Mount, Sandbox
 from podhooks.local.store import ApiError, Store
 from podhooks.local.volumes import container_mounts

@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, Thread
 
+from podhooks.contract import LOCAL_NODE
+from podhooks.kinds.resources import Json
 from podhooks.local.controller import JOIN_SECONDS, node_object
-from podhooks.local.events import NODE_NAME, timestamp
-from podhooks.local.resources import Json
+from podhooks.local.events import timestamp
 from podhooks.local.statuses import TERMINAL
 from podhooks.local.store import ApiError, Store
 
@@ -77,7 +78,7 @@ class NodeController:
                     each.update(status=status, reason=reason, message=message, lastTransitionTime=timestamp())
 
         with suppress(ApiError):  # the node's object was deleted
-            self._store.mutate("nodes", None, NODE_NAME, change)
+            self._store.mutate("nodes", None, LOCAL_NODE, change)
 
     def _collect(self) -> None:
         nodes = {each["metadata"]["name"]: each for each in self._store.list("nodes")[0]}

@@ -7,9 +7,9 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from podhooks.kinds.resources import Json, ResourceType, by_kind, clone
 from podhooks.local.naming import metadata_problems, name_problem
 from podhooks.local.problems import bad_request, conflict, invalid
-from podhooks.local.resources import Json, ResourceType, by_kind, clone
 
 JOB_TRACKING = "batch.kubernetes.io/job-tracking"
 FOREGROUND = "foregroundDeletion"

@@ -5,8 +5,8 @@ The schemas list fields and their types, without descriptions, for `kubectl expl
 
 from __future__ import annotations
 
+from podhooks.kinds.resources import RESOURCES, Json, ResourceType
 from podhooks.local.fieldtable import fields
-from podhooks.local.resources import RESOURCES, Json, ResourceType
 
 _QUERY_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
 _NO_FIELDS = (

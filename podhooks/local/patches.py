@@ -11,8 +11,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from podhooks.kinds.resources import Json, clone
 from podhooks.local.problems import ApiError, bad_request
-from podhooks.local.resources import Json, clone
 
 MERGE_KEYS: dict[str, tuple[str, ...]] = {
     "containers": ("name",),

@@ -14,11 +14,11 @@ from pathlib import Path
 from threading import Condition, Thread
 
 from podhooks.contract import DEFAULT_GRACE_SECONDS
+from podhooks.kinds.resources import Json
 from podhooks.local.containerrunner import ContainerRunner, retry_seconds
 from podhooks.local.containers import Container, Role, containers_of, is_restarted
 from podhooks.local.events import timestamp
 from podhooks.local.node import Node
-from podhooks.local.resources import Json
 from podhooks.local.sandbox import Exit, Process
 from podhooks.local.statuses import TERMINAL, PodState, mark_lost, phase_of, pod_status
 from podhooks.local.store import ApiError

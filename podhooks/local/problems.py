@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from podhooks.local.resources import Json, resource
+from podhooks.kinds.resources import Json, resource
 
 
 class ApiError(Exception):

@@ -9,8 +9,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from podhooks.kinds.resources import Json
 from podhooks.local.containers import UNKNOWN, Container, Role, is_restarted
-from podhooks.local.resources import Json
 
 ADDRESS = "127.0.0.1"
 TERMINAL = ("Succeeded", "Failed")

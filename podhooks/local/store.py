@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from threading import Condition, RLock
 from typing import Any
 
+from podhooks.kinds.resources import RESOURCES, Json, ResourceType, by_kind, clone, resource
 from podhooks.local import deletion
 from podhooks.local.deletion import rfc3339
 from podhooks.local.namespaces import conditions
@@ -35,7 +36,6 @@ from podhooks.local.objects import (
     type_of,
 )
 from podhooks.local.problems import ApiError, already_exists, bad_request, conflict, expired, forbidden, not_found
-from podhooks.local.resources import RESOURCES, Json, ResourceType, by_kind, clone, resource
 from podhooks.local.selectors import Predicate, matcher
 from podhooks.local.watching import History, Watch, WatchEvent
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from podhooks.kinds.resources import Json
 from podhooks.local.deletion import parse_rfc3339
-from podhooks.local.resources import Json
 
 Cells = list[Any]
 

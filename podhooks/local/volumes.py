@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from podhooks.kinds.resources import Json
 from podhooks.local.fields import ConfigError, Lookup, data_of, expand, field_value, resource_value
-from podhooks.local.resources import Json
 from podhooks.local.sandbox import Mount
 
 DEFAULT_MODE = 0o644

@@ -14,8 +14,8 @@ from itertools import islice
 from threading import Condition
 from typing import Any
 
+from podhooks.kinds.resources import Json, clone
 from podhooks.local.problems import expired
-from podhooks.local.resources import Json, clone
 from podhooks.local.selectors import Predicate
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
+from podhooks.kinds.resources import Json
 from podhooks.local.messages import Request, Target, dump
-from podhooks.local.resources import Json
 from podhooks.local.store import Watch, WatchEvent
 from podhooks.local.tables import partial, table
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from podhooks.annotations.durations import format_duration
 from podhooks.context import CallbackOutcome, ExitInfo, Hook, Result, Status
+from podhooks.contract import LOCAL_NODE
 from podhooks.inject.shapes import Json
-from podhooks.local.events import NODE_NAME
 from podhooks.report.news import Entry, Role, Tone, all_containers, name_of, role_of, state_word
 from podhooks.report.summary import CallbackLine, PodSummary
 from podhooks.report.verdict import Verdict
@@ -91,7 +91,7 @@ def status_line(pods: Sequence[Mapping[str, Json]]) -> Line:
 
 def summary_lines(summary: PodSummary) -> Iterator[Line]:
     """One pod: on_start's callbacks, main, on_exit's callbacks, in the order of time."""
-    node = f" on {summary.node}" if summary.node not in ("", NODE_NAME) else ""
+    node = f" on {summary.node}" if summary.node not in ("", LOCAL_NODE) else ""
     yield [("pod ", "dim"), (summary.name, "bold"), (node, "dim")]
     rows = [*(_callback_row(each) for each in summary.of(Hook.ON_START)), _main_row(summary.end)]
     rows += [_callback_row(each) for each in summary.of(Hook.ON_EXIT)]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 PACKAGES = ("podhooks", "podhooks_initcontainer", "podhooks_sidecar")
 # Rooms of podhooks that run in a pod; the modules at its root come along with them.
-ROOMS = ("annotations", "callbacks", "pod", "runtime")
+ROOMS = ("annotations", "callbacks", "former", "pod", "runtime")
 UNCHECKED = b"\1\0\0\0"  # flags of byte code that is never compared with its source
 SCRIPTS = {"on_start.py": "podhooks_initcontainer", "on_exit.py": "podhooks_sidecar"}
 SCRIPT = '''"""Starts {package} from wherever this directory is mounted."""

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from podhooks.local import Cluster, job_from_cronjob
+from podhooks.cluster.request import job_from_cronjob
+from podhooks.local import Cluster
 from podhooks.local.store import ApiError
 from tests.integration.local_pods import Json, container, eventually, is_running, status_of
 

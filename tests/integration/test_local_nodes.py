@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from podhooks.contract import LOCAL_NODE
 from podhooks.local import Cluster
-from podhooks.local.events import NODE_NAME
 from podhooks.local.nodecontroller import OUT_OF_SERVICE, NodeTimes
 from podhooks.local.problems import ApiError
 
@@ -73,7 +73,7 @@ def test_a_pod_of_a_node_that_is_gone_is_failed_and_deleted_with_containers_that
     free, held = running(cluster, "sleep 60"), running(cluster, "trap 'exit 7' TERM; sleep 60 & wait", finalizers=HELD)
     cluster.disconnect_node()
     watch = cluster.store.watch("pods", since=cluster.store.resource_version)
-    cluster.store.delete("nodes", None, NODE_NAME)
+    cluster.store.delete("nodes", None, LOCAL_NODE)
     wait(cluster, held, lambda each: "deletionTimestamp" in each["metadata"])
     until(lambda: all(each["metadata"]["name"] != free for each in cluster.store.list("pods")[0]))
     lost = stored(cluster, held)
@@ -94,7 +94,7 @@ def test_a_node_out_of_service_loses_its_pods_to_the_taint(cluster: Cluster) -> 
     name = running(cluster, "sleep 60", finalizers=HELD)
     cluster.disconnect_node()
     taint = {"key": OUT_OF_SERVICE, "value": "nodeshutdown", "effect": "NoExecute"}
-    cluster.store.mutate("nodes", None, NODE_NAME, lambda node: node["spec"].update(taints=[taint]), subresource="")
+    cluster.store.mutate("nodes", None, LOCAL_NODE, lambda node: node["spec"].update(taints=[taint]), subresource="")
     lost = wait(cluster, name, is_over)
     assert (lost["status"]["phase"], disruption(lost)) == ("Failed", "DeletionByTaintManager")
     assert "running" in status_of(lost)["state"]

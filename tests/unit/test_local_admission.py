@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from podhooks.kinds.resources import RESOURCES, Json
 from podhooks.local.admission import check_fields, check_update, without_unknown
 from podhooks.local.fieldtable import fields
 from podhooks.local.problems import ApiError
-from podhooks.local.resources import RESOURCES, Json
 
 POD = RESOURCES["pods"]
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from podhooks.kinds.resources import Json
 from podhooks.local.patches import apply_patch
 from podhooks.local.problems import ApiError
-from podhooks.local.resources import Json
 
 JSON_PATCH, MERGE, STRATEGIC = (
     f"application/{kind}+json" for kind in ("json-patch", "merge-patch", "strategic-merge-patch")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from podhooks.local.resources import Json
+from podhooks.kinds.resources import Json
 from podhooks.local.tables import PRINTERS, human_duration, pod_ready, pod_restarts, pod_status, table
 
 TRACES = Path(__file__).parent.parent / "traces"

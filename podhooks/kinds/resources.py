@@ -1,7 +1,7 @@
-"""Which kinds of objects the embedded API server knows, and where their HTTP paths are.
+"""The table of kinds: their names, groups and HTTP paths.
 
-It keeps every kind that a manifest with a hooked pod tends to carry (roles, services, claims), so that `kubectl apply`
-of a whole file works; only pods and jobs also *do* something here (no webhook is called).
+A real cluster is asked by these paths. The stand-in knows these kinds and no others: every kind that a manifest with a
+hooked pod tends to carry, so that `kubectl apply` of a whole file works.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""How programs read their command line: `podhooks COMMAND` and the operator."""
