@@ -22,7 +22,7 @@ class Event(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Objects to watch."""
+    """Objects to watch. `namespace` empty: those of all namespaces."""
 
     kind: str
     namespace: str

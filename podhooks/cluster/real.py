@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from podhooks import contract, errors
@@ -26,6 +26,7 @@ LOG_LAG_SECONDS = 5.0
 LOG_TICK_SECONDS = 0.05
 WHOLE_SECONDS = len("2026-11-23T00:00:00")
 ROWS = {row.kind: row for row in RESOURCES.values()}
+RESCUES = f"/apis/{contract.RESCUE_GROUP}/{contract.RESCUE_VERSION}/rescues"
 
 
 class RealCluster:
@@ -102,6 +103,13 @@ class RealCluster:
         items = [{**kind, **each} for each in mappings(answer.get("items"))]
         return items, text(mapping(answer.get("metadata")).get("resourceVersion"))
 
+    def rescues(self) -> Sequence[Object]:
+        """What the rescuer keeps, of all namespaces; empty where there is none, or its Rescues may not be read."""
+        try:
+            return [dict(each) for each in mappings(self._client.get(RESCUES).get("items"))]
+        except (errors.NotFound, errors.Forbidden):
+            return []
+
     def watch(self, what: Selection, version: str) -> Iterator[Event]:
         query = {**_selectors(what), "resourceVersion": version}
         for event in self._client.watch(self._path(what.kind, what.namespace), query, seconds=WATCH_SECONDS):
@@ -146,7 +154,7 @@ class RealCluster:
 
     def _path(self, kind: str, namespace: str) -> str:
         row: ResourceType = ROWS[kind]
-        return f"{row.root}/namespaces/{quote(namespace)}/{row.plural}"
+        return f"{row.root}/namespaces/{quote(namespace)}/{row.plural}" if namespace else f"{row.root}/{row.plural}"
 
     def _path_of(self, obj: Object) -> str:
         metadata = obj["metadata"]

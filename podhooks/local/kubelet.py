@@ -102,7 +102,7 @@ class Kubelet:
                 worker.delete_object()
         elif not pod["spec"].get("nodeName"):
             self._schedule(pod)
-        elif (pod.get("status") or {}).get("phase") not in TERMINAL:
+        elif pod["spec"]["nodeName"] == LOCAL_NODE and (pod.get("status") or {}).get("phase") not in TERMINAL:
             self._adopt(uid, pod)
 
     def _drop(self, uid: str, worker: PodWorker) -> None:

@@ -6,15 +6,17 @@ The callbacks' outcomes come from the termination messages of our containers, wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from podhooks import contract
 from podhooks.annotations.parser import parse
 from podhooks.annotations.plan import Callback, Mode, Plan
-from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, Status
+from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, Status, format_time
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import Container, is_lost, mapping, text
 from podhooks.pod.status import exit_info
 from podhooks.report.news import all_containers, name_of
+from podhooks.report.rescued import Rescued, held_since, rescued_of
 from podhooks.runtime.record import Record, RecordData, parse_messages
 from podhooks.value import Value
 
@@ -29,9 +31,20 @@ class CallbackLine(Value):
     outcome: CallbackOutcome | None = None
     why: str = ""
 
+    def to_json(self) -> dict[str, Json]:
+        known: dict[str, Json] = {"hook": self.hook.value, "name": self.name}
+        if self.outcome is None:
+            return {**known, "status": "not-run", "message": self.why}
+        one = self.outcome
+        numbers = {"status": one.status.value, "attempts": one.attempts, "seconds": round(one.seconds, 3)}
+        return {**known, **numbers, "message": one.message}
+
 
 class PodSummary(Value):
-    """`end` is None while main may still run. `told` is what on_exit was told of main's end, None if nothing was."""
+    """`end` is None while main may still run. `told` is what on_exit was told of main's end, None if nothing was.
+
+    `rescued` is what the rescuer made of it, `held_since` when the pod would have gone but for the rescuer.
+    """
 
     name: str
     namespace: str
@@ -39,13 +52,28 @@ class PodSummary(Value):
     end: ExitInfo | None
     told: ExitInfo | None
     callbacks: tuple[CallbackLine, ...]
+    rescued: Rescued | None = None
+    held_since: datetime | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        """For programs. Fields are only ever added."""
+        return {
+            "pod": self.name,
+            "namespace": self.namespace,
+            "node": self.node,
+            "main": self.end.to_json() if self.end else None,
+            "told": self.told.to_json() if self.told else None,
+            "callbacks": [each.to_json() for each in self.callbacks],
+            "rescue": self.rescued.to_json() if self.rescued else None,
+            "heldSince": format_time(self.held_since),
+        }
 
     def of(self, hook: Hook) -> tuple[CallbackLine, ...]:
         return tuple(each for each in self.callbacks if each.hook is hook)
 
 
-def summarize(pod: Mapping[str, Json], *, gone: bool = False) -> PodSummary:
-    """`gone`: the object came with a DELETED event."""
+def summarize(pod: Mapping[str, Json], *, gone: bool = False, rescue: Mapping[str, Json] | None = None) -> PodSummary:
+    """`gone`: the object came with a DELETED event. `rescue`: the Rescue of this very pod."""
     metadata = mapping(pod.get("metadata"))
     plan, _ = parse(_texts(metadata.get("annotations")))
     records = records_of(pod)
@@ -62,6 +90,8 @@ def summarize(pod: Mapping[str, Json], *, gone: bool = False) -> PodSummary:
         end=exit_info(pod, gone=gone),
         told=on_exit.exit_info if on_exit else None,
         callbacks=tuple(lines),
+        rescued=rescued_of(rescue) if rescue else None,
+        held_since=held_since(pod),
     )
 
 

@@ -12,6 +12,7 @@ from podhooks.context import CallbackOutcome, ExitInfo, Hook, Result, Status
 from podhooks.contract import LOCAL_NODE
 from podhooks.inject.shapes import Json
 from podhooks.report.news import Entry, Role, Tone, all_containers, name_of, role_of, state_word
+from podhooks.report.rescued import ENDED_WELL, OPEN_STATES, Rescued
 from podhooks.report.summary import CallbackLine, PodSummary
 from podhooks.report.verdict import Verdict
 from podhooks.value import Value
@@ -107,6 +108,38 @@ def summary_lines(summary: PodSummary) -> Iterator[Line]:
     if summary.told is not None and summary.end is not None and differs(summary.told, summary.end):
         told = f"on_exit was told {summary.told.result.value}: more could not be seen from inside the pod then"
         yield [("  ", ""), (told, "dim")]
+    if summary.rescued is not None:
+        yield from rescue_lines(summary.rescued)
+    if summary.held_since is not None:
+        since = f"{summary.held_since:%H:%M:%S} UTC"
+        yield [
+            ("  ", ""),
+            ("held", "yellow"),
+            (f"  by the rescuer since {since}, until it has read the pod's end", "dim"),
+        ]
+
+
+def rescue_lines(rescued: Rescued) -> Iterator[Line]:
+    """What was made good from outside, and what may have run twice."""
+    style = "green" if rescued.state == ENDED_WELL else "yellow" if rescued.state in OPEN_STATES else "bold red"
+    words = [f"owed {', '.join(rescued.owed)}"] if rescued.owed else []
+    words += [_verdict_words(rescued.verdict)] if rescued.verdict else []
+    words += [f"{rescued.attempts} attempts"] if rescued.attempts > 1 else []
+    said = f": {rescued.reason}: {rescued.message}" if rescued.state not in (ENDED_WELL, *OPEN_STATES) else ""
+    yield [
+        ("  ", ""),
+        ("rescue", "magenta"),
+        ("  ", ""),
+        (rescued.state, style),
+        (f"  {', '.join(words)}{said}", "dim"),
+    ]
+    if rescued.twice:
+        yield [("  ", ""), (f"may have run twice: {', '.join(rescued.twice)}", "bold yellow")]
+
+
+def _verdict_words(verdict: ExitInfo) -> str:
+    code = "" if verdict.exit_code is None else f" with exit code {verdict.exit_code}"
+    return f"told {verdict.result.value}{code}"
 
 
 def differs(told: ExitInfo, end: ExitInfo) -> bool:

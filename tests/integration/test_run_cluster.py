@@ -98,10 +98,9 @@ def test_status_of_a_name_that_no_pod_has_tells_the_next_step(cluster: Cluster, 
     metadata = {"name": "etl-x7k2p", "namespace": "default", "labels": {"job-name": "etl"}}
     cluster.store.create("pods", {"metadata": metadata, **pod})
     for name, advice in {
-        "etl": "it's a Job, so name its pods with -l job-name=etl",
-        "job/etl": "it's a Job, so name its pods with -l job-name=etl",
+        "etl": "it's a Job, so name its pods with job/etl",
         "etl-x7k2": "did you mean etl-x7k2p?",
-        "pod/etl-x7k2p": "did you mean etl-x7k2p?",
+        "pod/etl-x7k2": "did you mean etl-x7k2p?",
         "other": "without a name all are shown, -n names another namespace",
     }.items():
         told = podhooks("status", name, "--kubeconfig", str(tmp_path / "kubeconfig"))
