@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from podhooks import contract
@@ -32,7 +33,8 @@ def work(callback: Callback, context: RunContext, cgroup_dir: str) -> children.W
 
 
 def run_function(callback: Callback, context: RunContext, report: int) -> int:
-    say = reporter(report)
+    write = writer(report)
+    say = reporter(write)
     inherit_environment(context)
     forked.run_site()
     try:
@@ -45,6 +47,8 @@ def run_function(callback: Callback, context: RunContext, report: int) -> int:
         return contract.EXIT_CALLBACK_FAILED
     code = call(lambda: function(*arguments, **named), say)
     leave()
+    if code == contract.EXIT_OK:
+        say_finished(write)
     return code
 
 
@@ -132,6 +136,16 @@ def leave() -> None:
     flush(sys.stderr)
 
 
+def say_finished(write: Callable[[bytes], None]) -> None:
+    """From here on a signal changes nothing: without a handler of its own, the callback would have died of one before.
+
+    With a handler it may have returned because of a SIGTERM: then it was ended, and hasn't finished.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        write(children.FINISHED)
+
+
 def flush(stream: object) -> None:
     try:  # noqa: SIM105  contextlib would be imported for this alone
         stream.flush()  # type: ignore[attr-defined]
@@ -139,25 +153,34 @@ def flush(stream: object) -> None:
         pass  # the callback closed it
 
 
-def reporter(report: int) -> Callable[[str], None]:
-    """A function that writes one line to `report`, unless the callback has put something else in its place."""
+def writer(report: int) -> Callable[[bytes], None]:
+    """A function that writes to `report`, unless the callback has closed it or put something else in its place."""
     pipe = os.fstat(report)
 
-    def say(text: str) -> None:
-        line = " ".join(text.split()).encode("utf-8", "replace")
+    def write(content: bytes) -> None:
         try:
             now = os.fstat(report)
             if (now.st_dev, now.st_ino) == (pipe.st_dev, pipe.st_ino):
-                os.write(report, line[:MESSAGE_BYTES])
+                os.write(report, content)
         except OSError:
-            pass  # the callback closed it: the exit code says enough
+            pass  # the exit code says enough
+
+    return write
+
+
+def reporter(write: Callable[[bytes], None]) -> Callable[[str], None]:
+    """A function that reports one line."""
+
+    def say(text: str) -> None:
+        line = " ".join(text.replace("\0", " ").split()).encode("utf-8", "replace")
+        write(line[:MESSAGE_BYTES])
 
     return say
 
 
 def run_command(callback: Callback, context: RunContext, report: int) -> int:
     """Become the command; returns only when that fails."""
-    say = reporter(report)
+    say = reporter(writer(report))
     inherit_environment(context)
     command = callback.exec
     connect_stdin(context)

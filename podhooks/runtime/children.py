@@ -30,6 +30,7 @@ LONGEST_WAIT_SECONDS = 1.0  # the deadline may have changed meanwhile
 UNKILLABLE_SECONDS = 5.0  # a process in the kernel's hands (a hung network file system) isn't waited for longer
 POLL_SECONDS = 0.02  # where the kernel can't tell of a process's end (no pidfd)
 REPORT_BYTES = 64 * 1024
+FINISHED = b"\0"  # at the end of a report: the work was done before any signal came, whatever ended the process
 DRAIN_BYTES = 4 * 1024 * 1024  # more than a pipe can hold: what a process that can't be killed writes on is left
 
 
@@ -114,6 +115,8 @@ def finish(child: Child | Ended, watch: Watch, *, mark: bytes, sink: Sink | None
     deadline = watch.deadline()
     left = FLUSH_SECONDS if deadline is None else max(deadline - time.monotonic(), 0.0)
     pump.sink.flush(min(left, FLUSH_SECONDS))
+    if ended.report.endswith(FINISHED):
+        return ended.replace(message="", report=ended.report.removesuffix(FINISHED))
     return ended.replace(cut_off=cut_off)
 
 

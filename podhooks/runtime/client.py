@@ -59,7 +59,7 @@ class Client:
     ) -> None:
         self.login = login
         self.requests = 0
-        self._answer_timeout_seconds = answer_timeout_seconds
+        self.answer_timeout_seconds = answer_timeout_seconds  # may be changed between requests
         self._connect_timeout_seconds = connect_timeout_seconds
         self._user_agent = user_agent
         self._names_requests = names_requests  # in errors: a log's reader wants them, a command line's doesn't
@@ -244,7 +244,7 @@ class Client:
         try:
             connection = connection or self._connected()
             sock = connection.sock
-            sock.settimeout(self._answer_timeout_seconds)
+            sock.settimeout(self.answer_timeout_seconds)
             connection.request(method, target, body, {**headers, **self.login.headers()})
             return Answer(self, connection, sock, connection.getresponse())
         except BaseException as error:
@@ -255,7 +255,7 @@ class Client:
             raise
 
     def _connected(self) -> http.client.HTTPConnection:
-        connection = self.login.connection(self._connect_timeout_seconds or self._answer_timeout_seconds)
+        connection = self.login.connection(self._connect_timeout_seconds or self.answer_timeout_seconds)
         try:
             connection.connect()
             for option, value in KEEPALIVE:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS = 5.0  # what the API may lag behind a SIGTERM that follows main's own end; measured 0.1 to 1.5 s
 FAREWELL_SECONDS = 0.5  # before the kubelet's SIGKILL: to end a callback by force, and to record that
+CLOCK_SECONDS = 10.0  # a clock by which we should be dead for longer than that is wrong: it jumped, or servers disagree
 LEAST_SECONDS = 2.0  # what the kubelet gives a container even if a deletion leaves 0 (by force) or 1 (`--now`)
 
 
@@ -120,10 +121,10 @@ def deletion_seconds_left(known: Known) -> float:
     if grace == 0:
         return LEAST_SECONDS
     due = parse_time(metadata.get("deletionTimestamp"))
+    left = grace - (known.now - (known.now if known.deleting_since is None else known.deleting_since))
     if due is not None and known.server_now is not None:
-        left = (due - known.server_now).total_seconds()
-    else:
-        left = grace - (known.now - (known.now if known.deleting_since is None else known.deleting_since))
+        by_the_server = (due - known.server_now).total_seconds()
+        left = by_the_server if by_the_server > -CLOCK_SECONDS else left
     given = max(grace, LEAST_SECONDS)
     return max(min(left + given - grace, given), 0.0)
 
@@ -133,7 +134,8 @@ def own_deadline(known: Known) -> float | None:
     deadline = pod_deadline(known.pod)
     if deadline is None or known.server_now is None:
         return None
-    return known.now + (deadline - known.server_now).total_seconds()
+    left = (deadline - known.server_now).total_seconds()
+    return known.now + left if left > -known.grace_seconds - CLOCK_SECONDS else None
 
 
 def guess(known: Known) -> ExitInfo:

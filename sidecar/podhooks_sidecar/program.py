@@ -77,8 +77,13 @@ class OnExit(Value):
         return contract.EXIT_CALLBACK_FAILED if failed and self.settings.mode is Mode.CLASSIC else contract.EXIT_OK
 
     def await_end(self) -> tuple[ExitInfo, float | None]:
-        """How main ended, and when callbacks must be over (monotonic). An earlier life's verdict stands."""
+        """How main ended, and when callbacks must be over (monotonic). An earlier life's verdict stands.
+
+        The shared directory may have been full: the earlier life's termination message then knows more than its file.
+        """
         if self.record.exit_info is not None:
+            self.watcher.refresh(REFRESH_TIMEOUT_SECONDS)
+            self.record.merge(last_message(self.watcher.pod))
             log.info("going on after a restart", result=self.record.exit_info.result.value)
             return self.record.exit_info, None
         log.info(

@@ -15,6 +15,7 @@ from podhooks.errors import ApiError, Forbidden, InputError, NotFound, Unauthori
 from podhooks.pod.object import containers, is_deleting, main_containers, mapping, text
 from podhooks.pod.status import exit_info
 from podhooks.runtime.backoff import backoff_seconds
+from podhooks.runtime.client import ANSWER_TIMEOUT_SECONDS
 from podhooks_sidecar.decide import Act, Known, decide
 from podhooks_sidecar.wakeup import Interrupted
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_BACKOFF_SECONDS = 30.0
 MOST_BACKOFF_ENDING_SECONDS = 2.0  # once a SIGTERM came: seconds are left, one pod asks a few times
+ENDING_ANSWER_SECONDS = 1.5  # for the first answer after a SIGTERM: the connection may be dead, and seconds are left
 SHORT_WATCH_SECONDS = 5.0  # a watch that ends sooner and without an event counts as a failure: no busy loop
 TROUBLE_SECONDS = 60.0  # after the API was away: kubelets publish late then (seen: more than 5 s after a restart)
 STARTING_SECONDS = 0.2  # between looks at the record of on-start, only after a SIGTERM that came while it ran
@@ -108,6 +110,8 @@ class Watcher:
             if self._client is None:
                 self._wakeup.sleep(None if until is None else max(until - time.monotonic(), 0.0))
                 return
+            hurry = self._wakeup.term_at is not None and self._failures == 0
+            self._client.answer_timeout_seconds = ENDING_ANSWER_SECONDS if hurry else ANSWER_TIMEOUT_SECONDS
             with self._wakeup.interruptible(until):
                 self._next_event(self._client)
         except Interrupted:
@@ -160,8 +164,11 @@ class Watcher:
             self._deleting_since = time.monotonic()
 
     def _complain(self, error: ApiError) -> None:
-        """Once per kind of trouble, so that a log of six hours stays readable."""
-        self._hopeless = isinstance(error, (Forbidden, Unauthorized))
+        """Once per kind of trouble, so that a log of six hours stays readable.
+
+        A refusal after a first success may pass: a token that is being rotated, an API server that is only just back.
+        """
+        self._hopeless = isinstance(error, (Forbidden, Unauthorized)) and not self.pod
         if isinstance(error, Unreachable) or error.status >= 500:
             self._trouble_at = time.monotonic()
         kind = f"{type(error).__name__} {error.status}"

@@ -21,8 +21,9 @@ import psutil
 import pytest
 
 from podhooks import contract
-from podhooks.context import Hook
-from podhooks.runtime import children
+from podhooks.annotations.plan import Callback
+from podhooks.context import Hook, PodInfo, RunContext
+from podhooks.runtime import child, children
 from podhooks.runtime.forked import data_limit, import_path
 from podhooks.runtime.record import parse_message
 
@@ -99,6 +100,10 @@ def is_gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def make_context(shared: Path) -> RunContext:
+    return RunContext(Hook.ON_START, "f", PodInfo("p", "default", "uid"), "main", "key", str(shared))
 
 
 # A callback that ends badly costs only its own result.
@@ -444,6 +449,42 @@ def test_a_stop_is_carried_through_against_a_stubborn_callback(lists: Lists) -> 
     lists.pid_in("began")
     process.terminate()
     assert lists.finish(process).statuses == ["interrupted"]
+
+
+def test_a_callback_that_has_ended_when_the_signal_comes_has_succeeded(tmp_path: Path) -> None:
+    """Between the function's return and the process's end: it must not be recorded as interrupted, and run again."""
+    context = make_context(tmp_path)
+
+    def run_and_be_told_to_end(report: int) -> int:
+        code = child.run_function(Callback("f", call="time:time_ns"), context, report)
+        os.kill(os.getppid(), signal.SIGUSR1)  # the runner is told to stop, and tells us
+        signal.sigtimedwait([signal.SIGUSR2], 0.3)
+        return code
+
+    told: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: told.append(number))
+    try:
+        work = children.Work("f", run_and_be_told_to_end)
+        ended = children.run(work, children.Watch(20.0, stop_requested=lambda: bool(told)), mark=b"")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert told
+    assert (ended.succeeded, ended.report) == (True, b"")
+
+
+def test_no_signal_takes_back_that_the_work_was_done() -> None:
+    def report_and_die(report: int) -> int:
+        os.write(report, children.FINISHED)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    assert children.run(children.Work("f", report_and_die), children.Watch(20.0), mark=b"").succeeded
+
+
+def test_a_text_of_the_callbacks_is_no_proof_of_its_end(lists: Lists) -> None:
+    lists.write("def f(): sys.exit('bad\\0')\n")
+    answer = lists.run("hooks:f")
+    assert (answer.statuses, answer.messages) == (["failed"], ["bad"])
 
 
 # What a callback leaves behind.

@@ -130,6 +130,17 @@ class TestDeletion:
         known = Known(now=106.0, deleting_since=100.0, pod=pod, reserve_seconds=10.0)
         assert wait(known).until == pytest.approx(120.0 - FAREWELL_SECONDS)
 
+    def test_a_clock_by_which_we_are_long_dead_is_not_believed(self) -> None:
+        """It jumped, or the API server that answers and the one that wrote the deletion disagree."""
+        tomorrow = START + timedelta(days=1)
+        known = Known(now=6.0, deleting_since=4.0, server_now=tomorrow, reserve_seconds=10.0)
+        assert wait(known.replace(pod=deleted_pod(after=4, grace=30))).until == pytest.approx(24.0 - FAREWELL_SECONDS)
+        pod = running_pod()
+        pod["spec"]["activeDeadlineSeconds"] = 60
+        assert wait(known.replace(pod=pod)).until is None
+        passed = known.replace(pod=pod, server_now=START + timedelta(seconds=61))
+        assert wait(passed).until == pytest.approx(5.0 + 30.0 - 10.0 - FAREWELL_SECONDS)
+
     def test_an_eviction_by_the_api_is_said_to_be_one(self) -> None:
         pod = deleted_pod(after=4, grace=30)
         reason = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
