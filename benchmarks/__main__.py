@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import apirequests, latency, memory, output, overhead, start, waiting, webhook
+from benchmarks import apirequests, latency, manifests, memory, output, overhead, start, waiting, webhook
 from benchmarks.result import Row, table
 from benchmarks.stage import Stage, prepared
 
@@ -24,6 +24,7 @@ MEASUREMENTS: dict[str, Callable[[Stage], list[Row]]] = {
     "overhead": overhead.measure,
     "output": output.measure,
     "webhook": webhook.measure,
+    "manifests": manifests.measure,
 }
 
 

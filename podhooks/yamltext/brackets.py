@@ -29,9 +29,9 @@ class BracketSplicer:
         """`place` stands for `old` and is to stand for `new`, which is something of the same kind, or empty."""
         if place.kind is ALIAS:
             raise Unspliceable("an alias")
-        if place.kind is MAPPING and isinstance(new, Mapping):
+        if place.kind is MAPPING and isinstance(new, Mapping) and _has_kept(old, new):
             self._mapping(place, old or {}, new)
-        elif place.kind is SEQUENCE and isinstance(new, list):
+        elif place.kind is SEQUENCE and isinstance(new, list) and _has_kept(old, new):
             self._sequence(place, old or [], new)
         elif not place.is_empty or place.start < place.end:
             self.edits.add(body(self.edits.text, place), place.end, self._style(place).line(new))
@@ -59,9 +59,7 @@ class BracketSplicer:
         )
 
     def _sequence(self, place: Node, old: list[Json], new: list[Json]) -> None:
-        pairs = aligned(old, new) if old and new else {}
-        if pairs is None:
-            raise Unspliceable("entries that changed places")
+        pairs = (aligned(old, new) or {}) if old and new else {}
         slots: list[Slot] = [(each, each) for each in place.items]
         kept = set(pairs.values())
         self._remove(slots, [number for number in range(len(slots)) if number not in kept])
@@ -181,3 +179,10 @@ class BracketSplicer:
         first_of_line = slots[previous][0].start if previous >= 0 else place.start
         indent = edits.newline + " " * edits.indent_of_line(first_of_line)
         edits.add(at, at, head + ", ".join(indent.join(each) for each in entries) + tail)
+
+
+def _has_kept(old: Json, new: Mapping[str, Json] | list[Json]) -> bool:
+    """Whether there is an entry to go by; to an empty collection, or from one, there needn't be."""
+    if not old or not new:
+        return True
+    return bool(aligned(old, new)) if isinstance(new, list) else any(name in old for name in new)

@@ -80,7 +80,7 @@ class Stream(Value):
             read = _parsed_json(text, self.name, []) if self.is_json else _parsed_yaml(text, self.name, [])
             for number, document in enumerate(read):
                 found.append(number < len(values) and document.value == values[number])
-        except ManifestError:
+        except (ManifestError, json.JSONDecodeError):
             return everything
         if len(found) != len(values):
             return everything

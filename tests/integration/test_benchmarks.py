@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import apirequests, latency, memory, output, overhead, start, waiting
+from benchmarks import apirequests, latency, manifests, memory, output, overhead, start, waiting
 from benchmarks.pod import recorded_pod, tls_pod
 from benchmarks.result import Row, interleaved, table
 from benchmarks.stage import Stage, prepared
@@ -63,6 +63,13 @@ def test_ten_minutes_of_waiting_cost_next_to_nothing(stage: Stage) -> None:
     used = waiting.measure(stage)[0]
     assert (used.at_most, used.unit) == (50.0, "ms")
     assert used.kept, used
+
+
+def test_injecting_manifests_is_measured_and_its_memory_judged(stage: Stage) -> None:
+    cpu, peak = manifests.measure(stage)
+    assert cpu.ours > 0
+    assert cpu.floor > 0
+    assert (peak.at_most, peak.unit, peak.kept) == (150.0, "MB", True)
 
 
 def test_a_run_asks_the_api_once_and_then_once_per_server_timeout(stage: Stage) -> None:
@@ -130,5 +137,11 @@ def test_the_readme_shows_every_measurement() -> None:
     shown = re.findall(r"^\| ([a-zA-Z0-9].*?) +\|", text, re.MULTILINE)
     for beginning in ("waiting sidecar: resident memory", "CPU of ten minutes' waiting", "on_start with one no-op"):
         assert any(name.startswith(beginning) for name in shown)
-    for beginning in ("watch event to the callback", "API requests of a run", "runner, per callback", "100 MB of"):
+    for beginning in (
+        "watch event to the callback",
+        "API requests of a run",
+        "runner, per callback",
+        "100 MB of",
+        "podhooks inject, 1000 Jobs",
+    ):
         assert any(name.startswith(beginning) for name in shown)
