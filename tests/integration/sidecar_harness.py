@@ -43,6 +43,9 @@ def key(context):
 def tail(context):
     note("tail " + context.exit.log_tail(3).replace("\\n", "|"))
 
+def at(context):
+    note(f"at {time.time()}")
+
 def left(context):
     from datetime import datetime, timezone
     note(f"left {round((context.deadline - datetime.now(timezone.utc)).total_seconds())}")
@@ -117,6 +120,27 @@ class Harness:
         """Wait until the program's watch has begun."""
         until(lambda: self.watches, "a watch")
         return self
+
+    def took_in(self) -> Harness:
+        """Wait until the program has taken in all that the API had to say: its watch is ended, and it asks anew."""
+        before = len(self.watches)
+        self.server.end_watches()
+        until(lambda: len(self.watches) > before, "another watch")
+        return self
+
+    def told_to_end(self) -> Harness:
+        """SIGTERM, and wait until the program looks at the pod because of it."""
+        before = len(self.requests)
+        self.signal()
+        until(lambda: len(self.requests) > before, "a look at the pod after SIGTERM")
+        return self
+
+    def quiet(self, seconds: float = 0.5) -> None:
+        """Watch it do nothing. A slow machine only makes it easier."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.told == []
+            time.sleep(0.02)
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         assert self.process is not None

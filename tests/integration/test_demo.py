@@ -12,6 +12,7 @@ import pytest
 from tests.integration.runs import in_order
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+GOALS = ("demo", "test", "check")  # of the Makefile
 ENDS = (
     ("main succeeds", "result Succeeded, exit code 0", 0),
     ("main fails", "result Failed, exit code 3", 3),
@@ -72,3 +73,14 @@ sys.exit(names["main"]())
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=55, cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "WRONG: expected result Succeeded, exit code 0; exit code 0" in done.stdout
+
+
+def test_make_demo_installs_no_more_than_the_demo_needs(tmp_path: Path) -> None:
+    """Who tries it first shouldn't wait for Prefect and Dask; `make test` still gets everything."""
+    make = ["make", "--dry-run", "--always-make", f"VENV={tmp_path}/venv"]
+    told = {
+        goal: subprocess.run([*make, goal], capture_output=True, text=True, cwd=EXAMPLES.parent).stdout
+        for goal in GOALS
+    }
+    installs = {goal: [line.split()[-1] for line in out.splitlines() if " -e " in line] for goal, out in told.items()}
+    assert installs == {"demo": ["'.[cli]'"], "test": ["'.[dev]'"], "check": ["'.[dev]'"]}

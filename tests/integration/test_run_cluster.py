@@ -145,9 +145,14 @@ def test_a_history_that_is_too_short_is_read_anew(cluster: Cluster, tmp_path: Pa
 
 
 def test_trouble_is_told_once_and_survived(cluster: Cluster, tmp_path: Path) -> None:
-    ran = Run(*command(tmp_path, manifest(WAITING.replace("300", "3")))).until("│ working")
-    cluster.apiserver.faults.add(Fault("/api/v1/namespaces/default/pods", Action.ANSWER, status=503, times=6))
+    gate = tmp_path / "gate"
+    closed = f"import os\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)"
+    ran = Run(*command(tmp_path, manifest(WAITING.replace("time.sleep(300)", closed)))).until("│ working")
+    cluster.apiserver.faults.add(Fault("/api/v1/namespaces/default/pods", Action.ANSWER, status=503, times=9999))
     cluster.apiserver.drop_connections()
+    ran.until("trying again")
+    cluster.apiserver.faults.clear()
+    gate.touch()
     assert ran.end() == 0, ran.output
     assert sum("trying again" in line for line in ran.lines) <= 2
     assert in_order(ran.lines, "trying again", "work       ended, exit code 0", "main succeeded")

@@ -294,11 +294,11 @@ def test_what_was_left_out_of_a_message_is_still_not_run_again(tmp_path: Path) -
 
 def test_a_termination_message_can_hold_two_records(tmp_path: Path) -> None:
     start = opened(tmp_path, Hook.ON_START)
-    for n in range(200):
+    for n in range(40):
         start.finish(CallbackOutcome(f"start:{n}", Status.SUCCEEDED, 1))
     start.complete()
     end = Record.open(Hook.ON_EXIT, str(tmp_path / "shared"), str(tmp_path / "log"), pod_uid="u1", beside=start)
-    for n in range(200):
+    for n in range(40):
         end.finish(CallbackOutcome(f"exit:{n}", Status.FAILED, 1, message="x" * 100))
     end.complete()
     message = (tmp_path / "log").read_bytes()
