@@ -48,14 +48,16 @@ def security(given: str) -> Cel:
     path = f"{CONTAINER}.securityContext"
     fields = {
         **{optional(field): Cel(f"{given}.?{field}") for field in SECURITY_FIELDS},
-        optional("appArmorProfile"): _confined(f"{given}.?appArmorProfile", "optional.none()"),
-        optional("seccompProfile"): _confined(f"{given}.?seccompProfile", "optional.of({'type': 'RuntimeDefault'})"),
+        optional("appArmorProfile"): _confined(f"{given}.?appArmorProfile", "", "optional.none()"),
+        optional("seccompProfile"): _confined(
+            f"{given}.?seccompProfile", "Unconfined", "optional.of({'type': 'RuntimeDefault'})"
+        ),
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
     }
     return literal(fields, path)
 
 
-def _confined(profile: str, otherwise: str) -> Cel:
-    """A profile, an optional, unless it confines nothing."""
-    return Cel(f"{profile}.?type.orValue('Unconfined') != 'Unconfined' ? {profile} : {otherwise}")
+def _confined(profile: str, absent: str, otherwise: str) -> Cel:
+    """A profile, an optional, unless it confines nothing; `absent` is the type that no profile stands for."""
+    return Cel(f"{profile}.?type.orValue('{absent}') == 'Unconfined' ? {otherwise} : {profile}")

@@ -6,7 +6,7 @@ from podhooks import contract
 from podhooks.admission_policy.cel import Cel, add, bracketed, indented, literal, optional, quoted, text_map
 from podhooks.admission_policy.inherited import CONTAINER, inherited, mounts, security
 from podhooks.admission_policy.policy_settings import PolicySettings
-from podhooks.admission_policy.predicates import is_main, is_shared_env, is_shared_mount
+from podhooks.admission_policy.predicates import is_main, takes_shared_name, takes_shared_path
 from podhooks.annotations.plan import Mode, Plan
 from podhooks.inject import containers
 from podhooks.inject.case import Case
@@ -87,7 +87,7 @@ def _env(ours: list[dict[str, Json]]) -> Cel:
     """Ours behind main's; the shared directory's, the last of ours, only where main hasn't it itself."""
     others = _behind(Cel("variables.env"), [_outer(each) for each in ours if each != containers.SHARED_ENV], "env")
     shared = literal([containers.SHARED_ENV], f"{CONTAINER}.env")
-    return Cel(f"{others} + (variables.env.exists(e, {is_shared_env('e')}) ? [] : {shared})")
+    return Cel(f"{others} + (variables.env.exists(e, {takes_shared_name('e')}) ? [] : {shared})")
 
 
 def _outer(entry: dict[str, Json]) -> dict[str, Json]:
@@ -112,8 +112,8 @@ def _mains() -> Cel:
     """The shared directory in main, or in each of them."""
     mount, env = containers.SHARED_MOUNT, containers.SHARED_ENV
     parts = (
-        _append("volumeMounts", text_map(mount), is_shared_mount("e")),
-        _append("env", text_map(env), is_shared_env("e")),
+        _append("volumeMounts", text_map(mount), takes_shared_path("e")),
+        _append("env", text_map(env), takes_shared_name("e")),
     )
     return Cel(f"object.spec.containers.transformList(i, c, {is_main('c')},\n{indented(' + '.join(parts))}).flatten()")
 
@@ -133,11 +133,9 @@ def _grace() -> Cel:
 def _label() -> list[Cel]:
     """The policy sets no finalizer: it doesn't know whether anybody takes one away."""
     path = f"/metadata/labels/{contract.GUARANTEE_LABEL.replace('/', '~1')}"
-    there = "has(object.metadata.labels)"
-    alone = Cel(text_map({contract.GUARANTEE_LABEL: contract.GUARANTEE_CLUSTER}))
     return [
-        _ops(add("/metadata/labels", alone), when=f"variables.guaranteed && !{there}"),
-        _ops(add(path, quoted(contract.GUARANTEE_CLUSTER)), when=f"variables.guaranteed && {there}"),
+        _ops(add("/metadata/labels", Cel("{}")), when="variables.guaranteed && !has(object.metadata.labels)"),
+        _ops(add(path, quoted(contract.GUARANTEE_CLUSTER)), when="variables.guaranteed"),
     ]
 
 

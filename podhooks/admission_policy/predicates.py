@@ -12,10 +12,19 @@ def is_main(name: str) -> Cel:
 
 
 def is_shared_mount(name: str) -> Cel:
-    mount = containers.SHARED_MOUNT
-    return Cel(f"({name}.name == {quoted(mount['name'])} && {name}.mountPath == {quoted(mount['mountPath'])})")
+    return Cel(f"({name}.name == {quoted(containers.SHARED_MOUNT['name'])} && {takes_shared_path(name)})")
 
 
 def is_shared_env(name: str) -> Cel:
-    env = containers.SHARED_ENV
-    return Cel(f"({name}.name == {quoted(env['name'])} && {name}.?value.orValue('') == {quoted(env['value'])})")
+    value = quoted(containers.SHARED_ENV["value"])
+    return Cel(f"({takes_shared_name(name)} && {name}.?value.orValue('') == {value})")
+
+
+def takes_shared_path(name: str) -> Cel:
+    """Whether a mount is where the shared directory's goes. In main it is then that mount: `problem` sees to it."""
+    return Cel(f"{name}.mountPath == {quoted(containers.SHARED_MOUNT['mountPath'])}")
+
+
+def takes_shared_name(name: str) -> Cel:
+    """As above, for the variable."""
+    return Cel(f"{name}.name == {quoted(containers.SHARED_ENV['name'])}")

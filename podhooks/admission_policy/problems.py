@@ -30,6 +30,7 @@ def reasons() -> Iterator[tuple[str, str]]:
     yield from _kind_of_pod()
     yield from _annotations()
     yield from _names_taken()
+    yield _label_taken()
     yield from _main_fields_taken()
     yield _api_access()
 
@@ -41,7 +42,8 @@ def _kind_of_pod() -> Iterator[tuple[str, str]]:
 
 
 def _annotations() -> Iterator[tuple[str, str]]:
-    yield f"{listed(SHAPING)}.exists(name, variables.given[?name].orValue('-') == '')", "an annotation is empty"
+    empty = "name in variables.given && variables.given[name] == ''"
+    yield f"{listed(SHAPING)}.exists(name, {empty})", "an annotation is empty"
     modes = [each.value for each in Mode]
     yield f"!(variables.mode in {listed(modes)})", f"{contract.MODE} must be {' or '.join(modes)}"
     everyone = quoted(contract.ALL_CONTAINERS)
@@ -58,9 +60,11 @@ def _annotations() -> Iterator[tuple[str, str]]:
 
 
 def _names_taken() -> Iterator[tuple[str, str]]:
-    taken = f"c.name in {listed(sorted(contract.OUR_CONTAINERS))}"
+    """A pod with init containers named as our hooks' is taken for one that is injected already."""
+    runtime = f"c.name == {quoted(contract.RUNTIME_CONTAINER)}"
+    ours = f"c.name in {listed(sorted(contract.OUR_CONTAINERS))}"
     yield (
-        f"variables.initContainers.exists(c, {taken}) || object.spec.containers.exists(c, {taken})",
+        f"variables.initContainers.exists(c, {runtime}) || object.spec.containers.exists(c, {ours})",
         "a container has a name that Podhooks needs: rename it",
     )
     volumes = listed(sorted(contract.OUR_VOLUMES))
@@ -68,6 +72,12 @@ def _names_taken() -> Iterator[tuple[str, str]]:
         f"object.spec.?volumes.orValue([]).exists(v, v.name in {volumes})",
         "a volume has a name that Podhooks needs: rename it",
     )
+
+
+def _label_taken() -> tuple[str, str]:
+    cluster = quoted(contract.GUARANTEE_CLUSTER)
+    label = f"object.metadata.?labels[?{quoted(contract.GUARANTEE_LABEL)}].orValue({cluster})"
+    return f"variables.guaranteed && {label} != {cluster}", "a label has a name that Podhooks needs: take it out"
 
 
 def _main_fields_taken() -> Iterator[tuple[str, str]]:

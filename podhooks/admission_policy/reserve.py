@@ -12,8 +12,8 @@ from podhooks import contract
 from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quoted
 from podhooks.annotations.text import YAML_BEGINS
 
-_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
-DURATION = f"^({_NUMBER}h)?({_NUMBER}m)?({_NUMBER}s)?({_NUMBER}ms)?$"
+_DIGITS = {"h": 5, "m": 7, "s": 9, "ms": 9}  # more than a week has, and no more than CEL's durations hold
+DURATION = "^" + "".join(rf"([0-9]{{1,{most}}}(\.[0-9]{{1,9}})?{unit})?" for unit, most in _DIGITS.items()) + "$"
 NAME = r"""[^\s,:{}\[\]"']:[^\s,:{}\[\]"'/0-9]"""  # the middle of one: no key's colon, no address, no port
 COMMAND = r"""exec["']?\s*:[\s\[]"""  # the key of a command's words
 TIMEOUT = r"""timeout["']?\s*:\s*["']?[0-9][0-9.hms]*"""
@@ -29,7 +29,7 @@ def reserve_variables() -> dict[str, str]:
         "exitText": f"variables.given[?{quoted(contract.ON_EXIT)}].orValue('')",
         "exitLines": (
             "variables.exitText.split('\\n').map(line, line.trim())"
-            ".map(line, line.startsWith('#') ? '' : line.split(' #')[0].trim()).filter(line, line != '')"
+            ".map(line, line.startsWith('#') ? '' : line.split(' #')[0]).filter(line, line != '')"
         ),
         "exitStructured": _structured("variables.exitLines[0]"),
         "exitCount": _count(),
@@ -46,14 +46,12 @@ def reserve_variables() -> dict[str, str]:
 
 
 def is_duration(text: str) -> Cel:
-    """Whether `text`, an expression, is one that the plan reads."""
-    valid = f"{text} != '' && {text}.matches({pattern(DURATION)})"
-    return Cel(f"({valid} && duration({text}) > duration('0s') && duration({text}) <= {LONGEST})")
+    """Whether `text`, an expression that isn't empty, is one that the plan reads."""
+    return Cel(f"({_is_positive(text)} && duration({text}) <= {LONGEST})")
 
 
-def milliseconds(duration: str) -> Cel:
-    """All of them. Kubernetes' getMilliseconds() gives all, CEL's specification only those beyond whole seconds."""
-    return Cel(f"({duration}.getSeconds() * 1000 + {duration}.getMilliseconds() % 1000)")
+def _is_positive(text: str) -> Cel:
+    return Cel(f"{text}.matches({pattern(DURATION)}) && duration({text}) > duration('0s')")
 
 
 def _structured(line: str) -> str:
@@ -73,7 +71,7 @@ def _count() -> str:
 
 def _obscure() -> str:
     """Whether the text may say more than can be counted."""
-    valid = is_duration("text")
+    valid = _is_positive("text")
     return (
         f"variables.exitStructured && (variables.exitText.matches({pattern(OBSCURE)})\n"
         "|| variables.exitText.findAll('timeout').size() != variables.exitOwnTimeouts.size()\n"
@@ -87,9 +85,9 @@ def _given_duration(annotation: str, default_seconds: float) -> str:
 
 def _reserve() -> str:
     """Milliseconds."""
-    own, timeout = "variables.exitOwnTimeouts", milliseconds("variables.exitTimeout")
-    given = milliseconds(f"duration(variables.given[{quoted(contract.RESERVE)}])")
-    sum_of_own = f"([0] + {own}.map(text, {milliseconds('duration(text)')})).sum()"
+    own, timeout = "variables.exitOwnTimeouts", "variables.exitTimeout.getMilliseconds()"
+    given = f"duration(variables.given[{quoted(contract.RESERVE)}]).getMilliseconds()"
+    sum_of_own = f"{own}.map(text, duration(text).getMilliseconds()).sum()"
     others = f"(variables.exitText.matches({pattern(OUTSIDE)}) ? 0 : {own}.size())"
     total = f"{sum_of_own} + [0, variables.exitCount - {others}].max() * {timeout}"
     choices = [(f"{quoted(contract.RESERVE)} in variables.given", given), ("variables.exitObscure", str(MOST_MS))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from podhooks import contract
-from podhooks.admission_policy.cel import Cel, literal, pattern, quoted
+from podhooks.admission_policy.cel import Cel, listed, literal, pattern, quoted
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import mapping
 
@@ -49,7 +49,7 @@ def _given(part: str) -> str:
 
 def _merged(part: str, defaults: Mapping[str, Json]) -> str:
     given, ours = f"variables.{part}Given", literal(dict(defaults), part)
-    names = f"({given}.map(k, k) + {ours}.map(k, k).filter(k, !(k in {given})))"
+    names = f"({given}.map(k, k) + {listed(defaults)}.filter(k, !(k in {given})))"
     return f"{names}.transformMapEntry(i, k, {{k: k in {given} ? {given}[k] : {ours}[k]}})"
 
 

@@ -6,13 +6,12 @@ The API server evaluates a variable when it is first used, and once.
 from __future__ import annotations
 
 from podhooks import contract
-from podhooks.admission_policy.cel import first_match, listed, pattern, quoted
+from podhooks.admission_policy.cel import first_match, pattern, quoted
 from podhooks.admission_policy.policy_settings import PolicySettings
-from podhooks.admission_policy.predicates import is_main, is_shared_env, is_shared_mount
+from podhooks.admission_policy.predicates import is_main, is_shared_env, is_shared_mount, takes_shared_path
 from podhooks.admission_policy.problems import problem
 from podhooks.admission_policy.reserve import reserve_variables
 from podhooks.admission_policy.resource_variables import resource_variables
-from podhooks.inject import containers
 from podhooks.inject.marks import LABELS
 
 Variables = dict[str, str]
@@ -70,7 +69,6 @@ def _main_variables() -> Variables:
 def _container_variables() -> Variables:
     """What our containers take over from main."""
     own = f"variables.image != {quoted(contract.MAIN_IMAGE)}"
-    ours = listed(containers.OUR_ENV)
     return {
         "ownImage": own,
         "pullUnsaid": (
@@ -78,8 +76,8 @@ def _container_variables() -> Variables:
             f"(variables.main.?image.orValue('').matches({pattern('^[^@]*(/|^)[^:/@]+(:latest)?$')}) "
             "? 'Always' : 'IfNotPresent')"
         ),
-        "env": f"variables.main.?env.orValue([]).filter(e, !(e.name in {ours}) || {is_shared_env('e')})",
-        "mounts": f"variables.main.?volumeMounts.orValue([]).filter(m, !{is_shared_mount('m')})",
+        "env": "variables.main.?env.orValue([])",
+        "mounts": f"variables.main.?volumeMounts.orValue([]).filter(m, !({takes_shared_path('m')}))",
         "security": "variables.main.?securityContext.orValue({})",
         "firstFree": (
             "([0] + variables.initContainers.transformList(i, c, "

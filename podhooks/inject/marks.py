@@ -36,7 +36,8 @@ def mark(metadata: Pod, edit: Edit, case: Case) -> None:
 
 def unmark(metadata: Pod, status: Status) -> None:
     labels, finalizers = metadata.get("labels"), metadata.get("finalizers")
-    if isinstance(labels, dict) and LABELS not in status.own and contract.GUARANTEE_LABEL in labels:
+    ours = isinstance(labels, dict) and labels.get(contract.GUARANTEE_LABEL) == contract.GUARANTEE_CLUSTER
+    if isinstance(labels, dict) and ours and LABELS not in status.own:
         del labels[contract.GUARANTEE_LABEL]
         _give_back_empty(metadata, "labels", status)
     if isinstance(finalizers, list) and FINALIZERS not in status.own and contract.FINALIZER in finalizers:

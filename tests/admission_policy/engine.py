@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 import jsonpatch
@@ -28,6 +29,9 @@ extensions:
 """
 
 
+MUTATION = "mutation"
+
+
 class CelError(Exception):
     """An expression that can't be compiled or evaluated."""
 
@@ -42,23 +46,36 @@ class Policy:
     def __init__(self, made: Mapping[str, Json]) -> None:
         spec = made["spec"]
         self._fails = spec["failurePolicy"] == "Fail"
-        self.conditions = [Expression(each["expression"], {}) for each in spec["matchConditions"]]
+        self.conditions = {each["name"]: Expression(each["expression"], {}) for each in spec["matchConditions"]}
         self.variables: dict[str, Expression] = {}
         for each in spec["variables"]:
-            self.variables[each["name"]] = Expression(each["expression"], self._types())
+            self.variables[each["name"]] = Expression(each["expression"], self.types())
         (mutation,) = spec["mutations"]
-        self.mutation = Expression(mutation["jsonPatch"]["expression"], self._types())
+        self.mutation = Expression(mutation["jsonPatch"]["expression"], self.types())
 
-    def _types(self) -> dict[str, Any]:
+    def types(self) -> dict[str, Any]:
         return {f"variables.{name}": expression.type for name, expression in self.variables.items()}
+
+    def expressions(self) -> dict[str, Expression]:
+        return {**self.conditions, **self.variables, MUTATION: self.mutation}
+
+    def changed(self, name: str, expression: Expression) -> Policy:
+        """A policy with another expression of that name, whose type is the same."""
+        made = copy(self)
+        for part in ("conditions", "variables"):
+            if name in getattr(self, part):
+                setattr(made, part, {**getattr(self, part), name: expression})
+        if name == MUTATION:
+            made.mutation = expression
+        return made
 
     def admit(self, pod: Json) -> Json:
         """The pod as it is stored. Denied: it isn't, and why."""
         try:
-            if not all(condition({"object": pod}) for condition in self.conditions):
+            if not all(condition({"object": pod}) for condition in self.conditions.values()):
                 return pod
             return jsonpatch.apply_patch(pod, self.mutation(self.values(pod)))
-        except (CelError, jsonpatch.JsonPatchException) as error:
+        except (CelError, jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
             if self._fails:
                 raise Denied(str(error)) from error
             return pod

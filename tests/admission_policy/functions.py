@@ -1,4 +1,4 @@
-"""The functions that Kubernetes adds to CEL, as far as the policy uses them, and two for what the translation makes.
+"""The functions that Kubernetes adds to CEL, as far as the policy uses them, and those that the translation needs.
 
 Their types are Kubernetes' own, so that an argument of another type is an error here as it is there. Source:
 https://github.com/kubernetes/kubernetes/tree/master/staging/src/k8s.io/apiserver/pkg/cel/library
@@ -7,6 +7,7 @@ https://github.com/kubernetes/kubernetes/tree/master/staging/src/k8s.io/apiserve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,7 @@ import re2
 from cel_expr_python import cel
 from kubernetes import utils
 
-from tests.admission_policy.translation import ENTRIES, PAIRS
+from tests.admission_policy.translation import ENTRIES, MILLISECONDS, PAIRS
 
 TEXT, NUMBER, TRUTH, ANY = cel.Type.STRING, cel.Type.INT, cel.Type.BOOL, cel.Type.DYN
 TEXTS, NUMBERS = cel.Type.List(TEXT), cel.Type.List(NUMBER)
@@ -35,6 +36,7 @@ def _overloads() -> Iterator[tuple[str, Any]]:
     yield "isQuantity", _function(_is_quantity, TRUTH, TEXT)
     yield "isGreaterThan", _method(_is_greater, TRUTH, QUANTITY, QUANTITY)
     yield "jsonpatch.escapeKey", _function(_escape_key, TEXT, TEXT)
+    yield MILLISECONDS, _method(_milliseconds, NUMBER, cel.Type.DURATION)
     yield PAIRS, _method(dict, cel.Type.Map(TEXT, TEXT), cel.Type.List(TEXTS))
     yield ENTRIES, _method(_merged, cel.Type.Map(TEXT, TEXT), cel.Type.List(cel.Type.Map(TEXT, TEXT)))
 
@@ -45,6 +47,10 @@ def _method(function: Callable[..., Any], gives: Any, *takes: Any) -> Any:
 
 def _function(function: Callable[..., Any], gives: Any, *takes: Any) -> Any:
     return cel.Overload(f"{function.__name__}_function", gives, list(takes), False, function)
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
 
 
 def _find(text: str, pattern: str) -> str:

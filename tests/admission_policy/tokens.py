@@ -6,14 +6,15 @@ Words: https://github.com/google/cel-spec/blob/master/doc/langdef.md#syntax
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 TOKEN = re.compile(
-    r"""(?P<blank>\s+)
-    |(?P<string>[rR]?(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'))
+    r"""\s*(?:
+    (?P<string>[rR]?(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'))
     |(?P<number>\d+(?:\.\d+)?)
     |(?P<name>[A-Za-z_]\w*)
-    |(?P<mark>\.\?|\[\?|&&|\|\||==|!=|<=|>=|[-+*/%!<>?:.,()\[\]{}])""",
+    |(?P<mark>\.\?|\[\?|&&|\|\||==|!=|<=|>=|[-+*/%!<>?:.,()\[\]{}])
+    )""",
     re.VERBOSE,
 )
 CLOSING = {"(": ")", "[": "]", "[?": "]", "{": "}"}
@@ -33,7 +34,15 @@ class Token(str):
 
 def tokens(text: str) -> list[Token]:
     """Without the blanks. ValueError: a character that begins no token."""
-    return list(_tokens(text))
+    made, at, text = [], 0, text.rstrip()
+    while at < len(text):
+        found = TOKEN.match(text, at)
+        if found is None:
+            raise ValueError(f"no CEL at {text[at : at + 20]!r}")
+        kind = str(found.lastgroup)
+        made.append(Token(found[kind], kind))
+        at = found.end()
+    return made
 
 
 def joined(parts: Sequence[str]) -> str:
@@ -55,23 +64,12 @@ def partners(parts: Sequence[Token]) -> dict[int, int]:
     return found
 
 
-def items(parts: Sequence[Token], begin: int, end: int) -> list[tuple[int, int]]:
-    """The ranges between the commas, of what stands between the brackets at `begin` and `end`."""
-    pairs, found, start, index = partners(parts), [], begin + 1, begin + 1
+def items(parts: Sequence[Token], pairs: Mapping[int, int], begin: int) -> list[tuple[int, int]]:
+    """The ranges between the commas, behind the bracket at `begin`. `pairs` is what partners() says of `parts`."""
+    found, start, index, end = [], begin + 1, begin + 1, pairs[begin]
     while index < end:
         if parts[index] == "," and parts[index].kind == "mark":
             found.append((start, index))
             start = index + 1
         index = pairs.get(index, index) + 1
     return [*found, (start, end)] if start < end else found
-
-
-def _tokens(text: str) -> Iterator[Token]:
-    at = 0
-    while at < len(text):
-        found = TOKEN.match(text, at)
-        if found is None:
-            raise ValueError(f"no CEL at {text[at : at + 20]!r}")
-        at = found.end()
-        if found.lastgroup != "blank":
-            yield Token(found[0], str(found.lastgroup))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from podhooks import contract
+from podhooks.admission_policy import problems
 from podhooks.inject import InjectSettings, Outcome, containers, inject
 from podhooks.inject.checks import MIRROR_ANNOTATION
 from tests.doors.cases import Pod, comparable
+
+CLASSIC = {"on-exit": "a:b", "mode": "classic"}
 
 
 def pod(annotations: Mapping[str, str], main: Mapping[str, Any] | None = None, **spec: Any) -> Pod:
@@ -22,6 +25,21 @@ def pod(annotations: Mapping[str, str], main: Mapping[str, Any] | None = None, *
         "metadata": {"generateName": "policy-", "annotations": named},
         "spec": whole,
     }
+
+
+def labelled(given: Pod, **labels: str) -> Pod:
+    """Labels without our prefix where they are ours."""
+    ours = {contract.GUARANTEE_LABEL if name == "guarantee" else name: text for name, text in labels.items()}
+    return {**given, "metadata": {**given["metadata"], "labels": ours}}
+
+
+def named(name: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "image": "a:1", **fields}
+
+
+def other_mount(path: str, name: str = "a") -> dict[str, Any]:
+    """What pod() takes for a main with a mount."""
+    return {"main": {"volumeMounts": [{"name": name, "mountPath": path}]}, "volumes": [{"name": name, "emptyDir": {}}]}
 
 
 def probe() -> Pod:
@@ -58,7 +76,13 @@ LISTS = {
     "one name": "notify:slack",
     "commas": "notify:slack, cleanup:scratch,/opt/tell.py:boss",
     "lines with comments": "# who is told\nnotify:slack # at night\n\ncleanup:scratch\r\n notify:mail,\n",
+    "a comment of several lines": "notify:slack\n   # whoever, whenever, whatever\ncleanup:scratch # one, two, three",
+    "nothing between commas": "notify:slack, , cleanup:scratch,",
+    "a name with timeout in it": "notify:timeout",
     "YAML list": "- notify:slack\n- cleanup:scratch  # both\n- a.b.c:D.e\n",
+    "YAML list below a comment": "# who\n- notify:slack\n- cleanup:scratch\n",
+    "YAML list, dashes alone": "-\n  notify:slack\n-\n  cleanup:scratch\n",
+    "JSON text": '"notify:slack"',
     "JSON list": '["notify:slack", "cleanup:scratch"]',
     "flow list": "[notify:slack, cleanup:scratch]",
     "names with exec in them": '["jobs.exec:run", "jobs:exec", "executor:main"]',
@@ -80,6 +104,9 @@ MAPPINGS = {
     "timeouts": ("- call: notify:slack\n  timeout: 1m30s\n- cleanup:scratch\n- call: a:b\n  'timeout': '2s'\n", 0),
     "JSON": ('[{"call":"notify:slack","timeout":"1s"},{"call":"cleanup:scratch","with":{"a":1}}]', 30),
     "one mapping": ("call: notify:slack\ntimeout: 5s", 0),
+    "one mapping in JSON below a comment": ('# who\n  {"call":"notify:slack","retries":0}', 0),
+    "one mapping in JSON": ('{"call":"notify:slack","retries":0}', 0),
+    "one command in lines": ("exec:\n- sh\n- -c\n", 0),
     "one command": ("exec: [sh, -c, 'true']", 0),
     "commands": ('[{"exec":["a"]}, {"exec" : ["b", "exec"]}, {"call": "jobs:exec"}]', 0),
     "commands in lines": ("- exec:\n  - sh\n- {'exec': [b]}\n- exec: # why\n    [c]\n", 0),
@@ -94,15 +121,41 @@ MAPPINGS = {
 }
 
 
+NOT_READ: dict[str, tuple[str, int]] = {
+    "only a comment": ("# nobody yet", 0),
+    "a lambda": ("lambda context: print(1, 2)", 60),
+    "no name": ("- timeout: 5s\n", 5),
+    "a path with a colon in it": ("/opt/my: jobs/tell, notify:slack", 60),
+    "a YAML document": ("---\n- notify:slack\n- cleanup:scratch\n", 60),
+    "a YAML version": ("%YAML 1.2\n---\n- notify:slack\n", 30),
+    "a block of text": ("|\n  notify:slack, cleanup:scratch\n", 60),
+    "a folded text": (">\n  notify:slack, cleanup:scratch\n", 60),
+    "an anchor": ("&slack notify:slack\n", 300),
+    "a tag": ("!!str notify:slack\n", 300),
+    "a quoted text over two lines": ('"notify\n:slack, cleanup:scratch"', 30),
+    "a timeout without unit": ("- call: notify:slack\n  timeout: 5\n", 300),
+    "a timeout of nothing": ("- call: notify:slack\n  timeout: 0s\n", 300),
+    "a timeout of more than a week": ("- call: notify:slack\n  timeout: 169h\n", 300),
+    "a timeout of a hundred thousand years": ("- call: notify:slack\n  timeout: 999999999h\n", 300),
+}
+"""Lists that the plan refuses, or reads otherwise than CEL can: seconds that the policy reserves."""
+
 SIDECAR = {"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}
 RESOURCES = (
     '{"requests": {"cpu": "2"}}',
     '{"limits": {"memory": "16Mi", "cpu": 0.5}}',
     '{ "limits" : {"ephemeral-storage": "1Gi"} , "requests":{"memory":"1G"} }',
+    '{"requests" : {"cpu" : "20m", "example.com/a": 2}, "limits": {"memory" : "64Mi"}}',
+    '{"limits": {"cpu": "5m"}}',
     '{"requests": {}, "limits": {"nvidia.com/gpu": 1}}',
 )
 PODS: dict[str, Pod] = {
     **{f"resources {text}": pod({"on-exit": "a:b", "resources": text}) for text in RESOURCES},
+    "guaranteed": pod({"on-exit": "a:b", "guarantee": "cluster"}),
+    "guaranteed, with labels": labelled(pod({"on-exit": "a:b", "guarantee": "cluster"}), app="etl"),
+    "guaranteed, labelled already": labelled(pod({"on-exit": "a:b", "guarantee": "cluster"}), guarantee="cluster"),
+    "labelled, not guaranteed": labelled(pod({"on-exit": "a:b"}), app="etl", guarantee="pod"),
+    "guaranteed, on-start only": pod({"on-start": "a:b", "guarantee": "cluster"}),
     "on-start only": pod({"on-start": "a:b", "on-exit-timeout": "1h"}),
     "own image, latest": pod({"on-exit": "a:b", "image": "tools", "python": "/opt/python"}),
     "own image, main never pulled": pod({"on-exit": "a:b", "image": "tools"}, {"imagePullPolicy": "Never"}),
@@ -122,12 +175,22 @@ PODS: dict[str, Pod] = {
         {"on-exit": "a:b"},
         {"env": [{"name": contract.ENV_SHARED_DIR, "value": contract.SHARED_DIR}]},
     ),
+    "nearly ours": pod(
+        {"on-exit": "a:b", "main-container": "main"},
+        {
+            "env": [{"name": "SCRATCH", "value": contract.SHARED_DIR}],
+            "volumeMounts": [{"name": containers.SHARED_MOUNT["name"], "mountPath": "/scratch"}],
+        },
+    ),
     "our variable in another container": pod(
         {"on-exit": "a:b", "main-container": " main "},
         containers=[
             {"name": "reader", "image": "a:1", "env": [containers.SHARED_ENV]},
+            named("other", env=[{"name": contract.ENV_SHARED_DIR, "value": "/scratch"}]),
+            named("third", volumeMounts=[{"name": "a", "mountPath": contract.SHARED_DIR}]),
             {"name": "main", "image": "b:1"},
         ],
+        volumes=[{"name": "a", "emptyDir": {}}],
     ),
     "mighty main": pod(
         {"on-exit": "a:b"},
@@ -142,7 +205,9 @@ PODS: dict[str, Pod] = {
                 "seccompProfile": {"type": "Unconfined"},
                 "appArmorProfile": {"type": "Unconfined"},
                 "capabilities": {"add": ["NET_ADMIN"]},
+                "windowsOptions": {"runAsUserName": "ContainerUser"},
             },
+            "env": [{"name": "PART", "value": "a"}],
             "volumeMounts": [
                 {
                     "name": "host",
@@ -150,6 +215,13 @@ PODS: dict[str, Pod] = {
                     "mountPropagation": "Bidirectional",
                     "subPath": "a",
                     "readOnly": False,
+                },
+                {
+                    "name": "host",
+                    "mountPath": "/host3",
+                    "mountPropagation": "Bidirectional",
+                    "subPathExpr": "$(PART)",
+                    "recursiveReadOnly": "Disabled",
                 },
                 {"name": "host", "mountPath": "/host2", "mountPropagation": "HostToContainer", "readOnly": True},
             ],
@@ -171,7 +243,29 @@ PODS: dict[str, Pod] = {
         volumes=[{"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}],
     ),
     "no token": pod({"on-exit": "a:b"}, automountServiceAccountToken=False),
+    "classic, on-start only, no token": pod({"on-start": "a:b", "mode": "classic"}, automountServiceAccountToken=False),
+    "classic, a token of its own": pod(
+        CLASSIC, automountServiceAccountToken=False, **other_mount(contract.SERVICE_ACCOUNT_DIR)
+    ),
+    "Linux": pod({"on-exit": "a:b"}, os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "linux"}),
+    "the longest timeouts": pod({"on-exit": "a:b", "on-exit-timeout": "168h", "reserve": "168h"}),
+    "a path that begins like ours": pod({"on-exit": "a:b"}, **other_mount("/podhooks2")),
 }
+
+
+DEFAULTS = {"requests": {"cpu": "10m", "ephemeral-storage": "1Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
+"""Resources of our containers where requests and limits each have a name that the others haven't."""
+BESIDE_OURS = pod(
+    {"on-exit": "a:b"}, {"volumeMounts": [{"name": containers.SHARED_MOUNT["name"], "mountPath": "/podhooks/mine"}]}
+)
+"""Our volume, which isn't there without injection, below our path."""
+ABOVE_LIMITS = pod({"on-exit": "a:b", "resources": '{"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}'})
+PULLED = {
+    f"{image}, {pull}": pod({"on-exit": "a:b", "image": "tools:2"}, {"image": image, "imagePullPolicy": pull})
+    for image in ("registry:5000/etl", "etl:latest", "registry:5000/etl:1", f"etl:latest@sha256:{'0' * 64}")
+    for pull in ("Always", "IfNotPresent", "Never")
+}
+"""Where a pull policy is there, the policy can't tell whether the user wrote it or the API server."""
 
 
 def large_pod() -> Pod:
@@ -183,10 +277,13 @@ def large_pod() -> Pod:
     return pod({"on-start": names, "on-exit": names, "main-container": "*"}, containers=many, volumes=volumes)
 
 
-NOT_ASKED = {
+NOT_ASKED: dict[str, Callable[[InjectSettings], Pod]] = {
     "no annotation": lambda settings: {**probe(), "metadata": {"generateName": "policy-"}},
     "annotations of others": lambda settings: pod({"example.com/on-exit": "a:b"}),
     "only an option": lambda settings: pod({"mode": "native"}),
+    "only the status": lambda settings: pod({"on-exit": "a:b", "status": '{"version":"0.1.0"}'}),
+    "only our init container": lambda settings: pod({"on-exit": "a:b"}, initContainers=[named("on-start")]),
+    "only our sidecar": lambda settings: pod({"on-exit": "a:b"}, initContainers=[named("on-exit")]),
     "injected by the command line": lambda settings: injected(probe(), settings),
     "injected by a chart": lambda settings: without_status(injected(probe(), settings)),
 }
@@ -196,24 +293,72 @@ def without_status(made: Pod) -> Pod:
     return {**made, **comparable(made)}
 
 
-REFUSED: dict[str, Pod] = {
-    "Podhooks runs in Linux pods only": pod({"on-exit": "a:b"}, os={"name": "windows"}),
-    "a static pod can't be changed by the API": pod({"on-exit": "a:b", MIRROR_ANNOTATION: "x"}, nodeName="worker"),
-    "an annotation is empty": pod({"on-start": "a:b", "on-exit": " "}),
-    "podhooks.io/mode must be native or classic": pod({"on-exit": "a:b", "mode": "Native"}),
-    "podhooks.io/main-container names no container": pod({"on-exit": "a:b", "main-container": "mian"}),
-    "podhooks.io/image has a blank": pod({"on-exit": "a:b", "image": "a b"}),
-    "podhooks.io/python has a blank": pod({"on-exit": "a:b", "python": "python3 -u"}),
-    "podhooks.io/on-exit-timeout isn't a duration": pod({"on-exit": "a:b", "on-exit-timeout": "30"}),
-    "podhooks.io/reserve isn't a duration": pod({"on-exit": "a:b", "reserve": "8d"}),
-    "podhooks.io/resources can't be read": pod({"on-exit": "a:b", "resources": "requests: {cpu: 10m}"}),
-    "a container has a name": pod({"on-exit": "a:b"}, initContainers=[{"name": "podhooks-runtime", "image": "a:1"}]),
-    "a volume has a name": pod({"on-exit": "a:b"}, volumes=[{"name": "podhooks-podinfo", "emptyDir": {}}]),
-    "main mounts something below /podhooks": pod(
-        {"on-exit": "a:b"},
-        {"volumeMounts": [{"name": "a", "mountPath": "/podhooks/a"}]},
-        volumes=[{"name": "a", "emptyDir": {}}],
+RUNTIME = contract.RUNTIME_CONTAINER
+
+
+REFUSED: dict[str, tuple[Pod, ...]] = {
+    "Podhooks runs in Linux pods only": (
+        pod({"on-exit": "a:b"}, os={"name": "windows"}),
+        pod({"on-exit": "a:b"}, nodeSelector={"kubernetes.io/os": "windows"}),
     ),
-    "main sets a variable": pod({"on-exit": "a:b"}, {"env": [{"name": contract.ENV_MODE, "value": "x"}]}),
-    "classic mode needs the API": pod({"on-exit": "a:b", "mode": "classic"}, automountServiceAccountToken=False),
+    "a static pod can't be changed by the API": (pod({"on-exit": "a:b", MIRROR_ANNOTATION: "x"}, nodeName="worker"),),
+    "an annotation is empty": (
+        pod({"on-start": "a:b", "on-exit": " "}),
+        *(pod({"on-exit": "a:b", name: ""}) for name in problems.SHAPING if name != contract.ON_EXIT),
+    ),
+    "podhooks.io/mode must be native or classic": (pod({"on-exit": "a:b", "mode": "Native"}),),
+    "podhooks.io/main-container names no container": (pod({"on-exit": "a:b", "main-container": "mian"}),),
+    "podhooks.io/image has a blank": (pod({"on-exit": "a:b", "image": "a b"}),),
+    "podhooks.io/python has a blank": (pod({"on-exit": "a:b", "python": "python3 -u"}),),
+    "podhooks.io/on-exit-timeout isn't a duration": tuple(
+        pod({"on-exit": "a:b", "on-exit-timeout": text}) for text in ("30", "0s", "169h", "999999999h")
+    ),
+    "podhooks.io/reserve isn't a duration": tuple(
+        pod({"on-exit": "a:b", "reserve": text}) for text in ("8d", "0ms", "168h1ms")
+    ),
+    "podhooks.io/resources can't be read": tuple(
+        pod({"on-exit": "a:b", "resources": text})
+        for text in (
+            "requests: {cpu: 10m}",
+            '{"requests": {"cpu": "10x"}}',
+            '{"limits": {"cpu": "10x"}}',
+            '{"requests": {"cpu": "10x"}, "limits": {"cpu": "1"}}',
+        )
+    ),
+    "a container has a name": (
+        pod({"on-exit": "a:b"}, initContainers=[named("other"), named(RUNTIME)]),
+        *(pod({"on-exit": "a:b"}, containers=[named("main"), named(name)]) for name in sorted(contract.OUR_CONTAINERS)),
+    ),
+    "a volume has a name": tuple(
+        pod({"on-exit": "a:b"}, volumes=[{"name": "other", "emptyDir": {}}, {"name": name, "emptyDir": {}}])
+        for name in sorted(contract.OUR_VOLUMES)
+    ),
+    "a label has a name": (labelled(pod({"on-exit": "a:b", "guarantee": "cluster"}), guarantee="pod"),),
+    "main mounts something below /podhooks": (
+        pod({"on-exit": "a:b"}, **other_mount("/podhooks/a")),
+        pod({"on-exit": "a:b"}, **other_mount("/podhooks")),
+        pod({"on-exit": "a:b"}, **other_mount(contract.SHARED_DIR)),
+        pod(
+            {"on-exit": "a:b", "main-container": "*"},
+            containers=[
+                named("first"),
+                named("second", volumeMounts=[{"name": "a", "mountPath": "/podhooks/a"}]),
+            ],
+            volumes=[{"name": "a", "emptyDir": {}}],
+        ),
+    ),
+    "main sets a variable": (
+        *(pod({"on-exit": "a:b"}, {"env": [{"name": name, "value": "x"}]}) for name in containers.OUR_ENV),
+        pod({"on-exit": "a:b"}, {"env": [{"name": contract.ENV_MODE, "value": contract.SHARED_DIR}]}),
+        pod({"on-exit": "a:b"}, {"env": [{"name": contract.ENV_SHARED_DIR}]}),
+        pod(
+            {"on-exit": "a:b", "main-container": "*"},
+            containers=[named("first"), named("second", env=[{"name": contract.ENV_MODE, "value": "x"}])],
+        ),
+    ),
+    "classic mode needs the API": (
+        pod(CLASSIC, automountServiceAccountToken=False),
+        pod(CLASSIC, automountServiceAccountToken=False, **other_mount("/tokens")),
+    ),
 }
+"""Pods that can't be given their callbacks, by how the reason begins."""

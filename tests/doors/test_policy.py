@@ -5,6 +5,7 @@ tests/e2e/test_policy.py does the same on a real API server.
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Mapping
@@ -15,14 +16,20 @@ import pytest
 from podhooks import contract
 from podhooks.admission_policy import PolicySettings, policy, problems
 from podhooks.annotations.parser import parse
-from podhooks.inject import Delivery, InjectSettings, Outcome, inject
+from podhooks.inject import Delivery, InjectSettings, Outcome, inject, uninject
+from podhooks.local.defaults import default_pod_spec
 from tests.admission_policy.engine import Denied, Policy
 from tests.doors.cases import DoorCase, Pod, comparable, door_cases
 from tests.doors.policy_pods import (
+    ABOVE_LIMITS,
+    BESIDE_OURS,
+    DEFAULTS,
     LISTS,
     MAPPINGS,
     NOT_ASKED,
+    NOT_READ,
     PODS,
+    PULLED,
     REFUSED,
     TIMES,
     grace,
@@ -37,6 +44,8 @@ pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="cel-expr-pyt
 CASES = door_cases()
 
 
+REFUSALS = [(reason, given) for reason, pods in REFUSED.items() for given in pods]
+REFUSALS.append(("main mounts something below /podhooks", BESIDE_OURS))
 DOORS: dict[str, Policy] = {}
 PLAIN = InjectSettings()
 
@@ -60,6 +69,7 @@ def decoded(given: Any, quantities: bool = False) -> Any:
 
 def assert_same_as_inject(given: Pod, wanted: Pod, settings: InjectSettings) -> None:
     made = door(settings.replace(kubernetes=None)).admit(decoded(given))
+    assert status_of(made) == policys_status(status_of(wanted))
     longer = grace(made) - grace(wanted)
     if longer:
         assert longer > 0
@@ -68,9 +78,36 @@ def assert_same_as_inject(given: Pod, wanted: Pod, settings: InjectSettings) -> 
     assert comparable(made) == comparable(decoded(wanted))
 
 
+def status_of(made: Pod) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(made["metadata"]["annotations"][contract.STATUS])
+    return found
+
+
+def policys_status(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Of the status that inject() writes: what the policy knows of it."""
+    grace = {"grace": contract.DEFAULT_GRACE_SECONDS if wanted.get("grace") is None else wanted["grace"]}
+    own = {"own": wanted["own"]} if "own" in wanted else {}
+    return {"version": wanted["version"], "door": "policy", **(grace if "grace" in wanted else {}), **own}
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{'.'.join(map(str, case.path))}")
 def test_a_shared_case_becomes_the_golden_pod(case: DoorCase) -> None:
     assert_same_as_inject(case.as_pod(), case.as_pod(case.golden), case.settings)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{'.'.join(map(str, case.path))}")
+def test_a_shared_case_with_the_defaults_that_the_api_server_writes_beforehand(case: DoorCase) -> None:
+    given, wanted = defaulted(case.as_pod()), defaulted(case.as_pod(case.golden))
+    made = door(case.settings.replace(kubernetes=None)).admit(given)
+    prolong(wanted["spec"], grace(made) - grace(wanted))
+    assert comparable(defaulted(made)) == comparable(wanted)
+
+
+def defaulted(given: Pod) -> Pod:
+    """As the stand-in's API server would store it."""
+    made: Pod = decoded(given)
+    default_pod_spec(made["spec"])
+    return made
 
 
 @pytest.mark.parametrize("delivery", list(Delivery))
@@ -78,6 +115,39 @@ def test_a_shared_case_becomes_the_golden_pod(case: DoorCase) -> None:
 def test_a_pod_of_its_own_becomes_the_pod_that_inject_gives(name: str, delivery: Delivery) -> None:
     settings = InjectSettings(delivery=delivery)
     assert_same_as_inject(PODS[name], injected(PODS[name], settings), settings)
+
+
+@pytest.mark.parametrize("name", [name for name in PODS if name.startswith("resources ")])
+def test_resources_are_completed_from_other_defaults(name: str) -> None:
+    settings = InjectSettings(resources=DEFAULTS)
+    assert_same_as_inject(PODS[name], injected(PODS[name], settings), settings)
+
+
+def test_requests_above_limits_stay_as_they_are_for_the_api_server_to_refuse() -> None:
+    made = door().admit(ABOVE_LIMITS)["spec"]["initContainers"]
+    assert all(each["resources"]["requests"]["cpu"] == "2" for each in made)
+    assert all(each["resources"]["limits"]["cpu"] == "1" for each in made)
+
+
+@pytest.mark.parametrize("name", PULLED)
+def test_mains_pull_policy_is_for_another_image_where_it_is_not_kubernetes_default(name: str) -> None:
+    (main,) = PULLED[name]["spec"]["containers"]
+    made = door().admit(PULLED[name])["spec"]["initContainers"]
+    unsaid: Pod = {"containers": [{"image": main["image"]}]}
+    default_pod_spec(unsaid)
+    default = unsaid["containers"][0]["imagePullPolicy"]
+    wanted = None if main["imagePullPolicy"] == default else main["imagePullPolicy"]
+    assert [each.get("imagePullPolicy") for each in made] == [wanted, wanted]
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_what_the_policy_put_in_is_taken_out(name: str) -> None:
+    bare, was_injected = uninject(door().admit(PODS[name]))
+    assert was_injected
+    wanted = json.loads(json.dumps(PODS[name]))
+    wanted["spec"].setdefault("terminationGracePeriodSeconds", contract.DEFAULT_GRACE_SECONDS)
+    bare["spec"].setdefault("terminationGracePeriodSeconds", contract.DEFAULT_GRACE_SECONDS)
+    assert bare == wanted
 
 
 def test_a_large_pod() -> None:
@@ -101,15 +171,28 @@ def test_the_grace_period_is_never_shorter_for_lists_with_mappings(name: str) ->
     assert grace(door().admit(given)) == 150
 
 
+@pytest.mark.parametrize("name", NOT_READ)
+def test_the_reserve_of_a_list_that_cel_reads_otherwise_than_the_plan(name: str) -> None:
+    """It may be too long. The pod's own grace period is never shortened."""
+    text, seconds = NOT_READ[name]
+    assert grace(door().admit(pod({"on-exit": text}))) == 30 + seconds
+
+
+@pytest.mark.parametrize("annotation", ["on-exit-timeout", "reserve"])
+def test_what_on_exit_alone_needs_refuses_no_pod_without_it(annotation: str) -> None:
+    given = pod({"on-start": "a:b"})
+    wrong = pod({"on-start": "a:b", annotation: "tomorrow"})
+    assert door().admit(wrong)["spec"] == door().admit(given)["spec"]
+
+
 @pytest.mark.parametrize("name", NOT_ASKED)
 def test_a_pod_that_asks_for_nothing_stays_as_it_is(name: str) -> None:
     given = NOT_ASKED[name](PLAIN)
     assert door().admit(given) == given
 
 
-@pytest.mark.parametrize("reason", REFUSED)
-def test_a_pod_that_cannot_be_given_its_callbacks(reason: str) -> None:
-    given = REFUSED[reason]
+@pytest.mark.parametrize(("reason", "given"), REFUSALS)
+def test_a_pod_that_cannot_be_given_its_callbacks(reason: str, given: Pod) -> None:
     with pytest.raises(Denied, match=reason):
         door().admit(given)
     assert door(failure_policy="Ignore").admit(given) == given
