@@ -36,6 +36,7 @@ NOT_LOCALLY = {
     "classic-evicted-disk": "no disk limits",
     "native-evicted-disk": "no disk limits",
     "native-node-lost": "the one node can't be lost",
+    "native-restart-all": "only the action Restart exists locally",
     **{path.stem: "recorded from the middle, released by hand" for path in TRACES.glob("held-*.jsonl")},
 }
 NEEDS_PID_1 = (
