@@ -114,7 +114,7 @@ class Api(Client):
         tries = 0
         while True:
             tries += 1
-            self._answer_timeout_seconds = max(LEAST_SECONDS, min(ANSWER_TIMEOUT_SECONDS, self.budget.left()))
+            self.answer_timeout_seconds = max(LEAST_SECONDS, min(ANSWER_TIMEOUT_SECONDS, self.budget.left()))
             try:
                 return request()
             except ApiError as error:

@@ -377,7 +377,7 @@ class TestDeletion:
         began = time.monotonic()
         with pytest.raises(CallbackError, match=r"--verb=delete --resource=daskclusters\.kubernetes\.dask\.org"):
             dask.delete_cluster(context(Hook.ON_EXIT), "etl")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20  # and not the 30 s that it has
 
 
 def test_nothing_of_dask_is_imported_until_a_callback_runs() -> None:

@@ -152,7 +152,7 @@ def test_a_server_that_does_not_answer_costs_no_more_than_the_time_there_is(pref
     prefect.answers = [(0, None)]
     began = time.monotonic()
     assert "no answer in time" in refusal(seconds=2.0)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 15  # and not until the server lets go
 
 
 def test_nobody_listening_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

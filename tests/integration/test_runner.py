@@ -438,7 +438,7 @@ def test_a_stop_interrupts_the_running_callback_and_skips_the_rest(lists: Lists)
     assert answer.statuses == ["interrupted", "skipped"]
     assert answer.messages[1] == "the pod was told to end"
     assert b"told" in answer.out
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30  # and not its 60
 
 
 def test_a_stop_is_carried_through_against_a_stubborn_callback(lists: Lists) -> None:

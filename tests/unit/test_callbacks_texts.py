@@ -67,7 +67,7 @@ def test_variables_are_expanded_wherever_they_stand() -> None:
 
 
 def test_a_budget_ends_before_the_deadline() -> None:
-    assert 19 < Budget.of(on_exit(seconds=20)).left() < 19.6
+    assert 10 < Budget.of(on_exit(seconds=20)).left() < 19.6
     assert Budget.of(on_exit(seconds=-5)).left() == 0
     assert Budget.of(on_exit(seconds=None)).left() > 20
     assert Budget(0.2).pause(5) is False
