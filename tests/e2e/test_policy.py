@@ -115,6 +115,9 @@ class Policied:
 
 @pytest.fixture(scope="module")
 def policied(cluster: RealCluster) -> Iterator[Policied]:
+    served = json.loads(cluster.kubectl("get", "--raw", "/apis/admissionregistration.k8s.io/v1"))["resources"]
+    if "mutatingadmissionpolicies" not in [each["name"] for each in served]:
+        pytest.skip("needs MutatingAdmissionPolicy v1: Kubernetes 1.36")
     made = Policied(cluster)
     yield made
     made.close()
