@@ -11,16 +11,19 @@ from typing import Any
 from podhooks.admission_policy import PolicySettings, binding, policy
 from podhooks.inject import Delivery, InjectSettings
 from podhooks.render.rbac import OperatorNames, cluster_rules, namespace_rules
+from podhooks.render.rescue_definition import rescue_definition
+from podhooks.render.rescuer import confinement, home_rules, node_rules, workload_rules
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
 
 NAME, NAMESPACE, IMAGE, PULL_POLICY = "@NAME@", "@NAMESPACE@", "@IMAGE@", "@PULL_POLICY@"
+ACCOUNT = "@ACCOUNT@"
 NAMES = OperatorNames(
     namespace=NAMESPACE,
     service_account=NAME,
     role=NAME,
     configuration=NAME,
     secret=f"{NAME}-webhook-certificates",
-    lease=f"{NAME}-webhook",
+    lease=f"{NAME}-rescuer",
 )
 SOURCES = {"self-made": True, "cert-manager": False}
 SCOPES = {"all": False, "optIn": True}
@@ -33,6 +36,13 @@ def operator_objects() -> dict[str, Any]:
         "webhook": {
             source: {scope: _webhook(own, opt_in) for scope, opt_in in SCOPES.items()}
             for source, own in SOURCES.items()
+        },
+        "rescuer": {
+            "workloadRules": workload_rules(),
+            "nodeRules": node_rules(),
+            "homeRules": home_rules(NAMES),
+            "definition": rescue_definition(),
+            "confinement": confinement(NAMES.replace(service_account=ACCOUNT)),
         },
         "policy": {
             "image": _policy(Delivery.IMAGE, None),

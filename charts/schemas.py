@@ -33,6 +33,7 @@ DELIVERY: Schema = {"enum": [each.value for each in Delivery]}
 REFERENCE: Schema = {"type": "string", "pattern": r"^[^\s\"'\\@]*(@sha256:[0-9a-f]{64})?$"}
 NAME_PART: Schema = {"type": "string", "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"}
 # Prometheus has units of its own, largest first; nothing means its own default.
+AGE: Schema = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))?$"}
 SCRAPE_INTERVAL: Schema = {
     "type": "string",
     "pattern": r"^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
@@ -183,18 +184,27 @@ def _what_injects() -> Schema:
         "annotations": {**TEXTS, "propertyNames": {"enum": list(USER_ANNOTATIONS)}},
         "webhook": section(webhook),
         "policy": section({"failurePolicy": failure_policy}),
+        "rescuer": section(
+            {
+                "enabled": SWITCH,
+                "namespaces": STRINGS,
+                "hold": AGE,
+                "deadline": AGE,
+                "keep": AGE,
+                "atOnce": {"type": ["integer", "null"], "minimum": 1},
+            }
+        ),
     }
 
 
 def _certificates() -> Schema:
-    age = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))?$"}
     return section(
         {
             "source": {"enum": ["self-made", "cert-manager"]},
-            "authorityLifetime": age,
-            "certificateLifetime": age,
-            "publishDelay": age,
-            "checkInterval": age,
+            "authorityLifetime": AGE,
+            "certificateLifetime": AGE,
+            "publishDelay": AGE,
+            "checkInterval": AGE,
             "issuerRef": section({"name": TEXT, "kind": TEXT, "group": TEXT}),
         }
     )

@@ -21,8 +21,13 @@ ADVICE = "All that the operator has to be allowed: podhooks render operator-rbac
 class Cluster(Client):
     """For several threads. Raises ApiError and its kinds only. Tokens and CAs are read anew: they are rotated."""
 
-    def __init__(self, login: Login) -> None:
-        super().__init__(login, answer_timeout_seconds=TIMEOUT_SECONDS, user_agent=f"podhooks-operator/{__version__}")
+    def __init__(self, login: Login, *, names_requests: bool = True) -> None:
+        super().__init__(
+            login,
+            answer_timeout_seconds=TIMEOUT_SECONDS,
+            user_agent=f"podhooks-operator/{__version__}",
+            names_requests=names_requests,
+        )
 
     def now(self) -> float:
         """The API server's seconds since the epoch, for it judges certificates; our own until it has answered once."""

@@ -7,7 +7,8 @@ import contextlib
 import signal
 import socket
 import ssl
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -25,7 +26,13 @@ from podhooks_operator.certificates.selfmade import SelfMade
 from podhooks_operator.certificates.source import Source
 from podhooks_operator.certificates.tls import LiveContext
 from podhooks_operator.cluster import Cluster
+from podhooks_operator.lease import Lease, identity
 from podhooks_operator.metrics import Metrics
+from podhooks_operator.rescue.loop import Rescuer
+from podhooks_operator.rescue.requests import Requests, RescueCluster
+from podhooks_operator.rescue.rescue_metrics import RescueMetrics
+from podhooks_operator.rescue.sweep import Sweep
+from podhooks_operator.rescue.turns import Turns
 from podhooks_operator.settings import CertificateSource, Settings
 from podhooks_operator.webhook.app import HealthApp, WebhookApp
 from podhooks_operator.webhook.events import Recorder
@@ -142,55 +149,102 @@ def certificate_source(cluster: Cluster, settings: Settings, namespace: str) -> 
     )
 
 
+def make_rescuer(settings: Settings, login: Access, namespace: str, metrics: Metrics) -> Rescuer:
+    cluster, rescue, measured = RescueCluster(login), settings.rescue, RescueMetrics(metrics.registry)
+    requests = Requests(cluster, namespace)
+    return Rescuer(
+        requests,
+        Lease(cluster, namespace, settings.lease, identity(), settings.lease_duration),
+        settings.lease_duration,
+        lambda places: Turns(requests, rescue, settings.inject, measured, places),
+        Sweep(requests, rescue, measured),
+        measured,
+        at_once=rescue.at_once,
+        namespaces=settings.rescue_namespace,
+    )
+
+
 class Operator:
-    """Made inside the event loop. `stop()` may be called at any time, twice to hurry."""
+    """Webhook, rescuer, or both. Made inside the event loop. `stop()` may be called at any time, twice to hurry."""
 
     def __init__(self, settings: Settings, access: Access) -> None:
         self._settings = settings
+        self._metrics = Metrics()
+        self._draining = False
+        self._stop, self._hurry = asyncio.Event(), asyncio.Event()
         namespace = settings.namespace or access.namespace
-        cluster, self._metrics, self._live = Cluster(access), Metrics(), LiveContext()
-        source = certificate_source(cluster, settings, namespace)
-        self._refresher = Refresher(
-            cluster, source, self._live, self._metrics, settings.webhook_configuration, settings.check_interval
-        )
-        self._recorder = Recorder(Cluster(access), lambda result: self._metrics.events.labels(result).inc(), monotonic)
-        app = WebhookApp(settings.review, self._metrics, self._recorder.record, lambda: self._refresher.draining)
-        self._webhook = web_server(app, settings, self._live.context)
-        self._health = web_server(HealthApp(self._refresher.problems, self._metrics), settings)
-        self._stop = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._rescuer = make_rescuer(settings, access, namespace, self._metrics) if settings.rescuer else None
+        self._webhook = WebhookPart(settings, access, namespace, self._metrics) if settings.webhook else None
+        self._health = web_server(HealthApp(self._problems, self._metrics), settings)
 
     def stop(self) -> None:
         (self._hurry if self._stop.is_set() else self._stop).set()
 
+    def _problems(self) -> list[str]:
+        if self._draining:
+            return ["shutting down"]
+        return self._webhook.refresher.problems() if self._webhook is not None else []
+
     async def run(self) -> None:
         """Until stop(). Raises InputError for ports that can't be had."""
-        sockets = [listener(self._settings.host, port) for port in (self._settings.port, self._settings.health_port)]
-        names = [each.getsockname()[1] for each in sockets]
-        log.info("podhooks-operator", webhook=names[0], health=names[1])
-        background = [asyncio.create_task(each) for each in (self._refresher.run(), self._recorder.run())]
-        health = asyncio.create_task(self._health.serve([sockets[1]]))
-        await _first(self._stop, self._refresher.certified)
-        webhook = asyncio.create_task(self._webhook.serve([sockets[0]]))
-        await self._stop.wait()
-        await self._end(webhook)
-        for each in background:
-            each.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
-        await self._refresher.close()
+        settings = self._settings
+        health = listener(settings.host, settings.health_port)
+        ports = {"health": health.getsockname()[1]}
+        if self._webhook is not None:
+            self._webhook.socket = listener(settings.host, settings.port)
+            ports = {"webhook": self._webhook.socket.getsockname()[1], **ports}
+        log.info("podhooks-operator", **ports)
+        serving = asyncio.create_task(self._health.serve([health]))
+        end_rescuer = threading.Event()
+        parts = [asyncio.to_thread(self._rescuer.run, end_rescuer)] if self._rescuer is not None else []
+        working = [asyncio.create_task(each) for each in parts]
+        if self._webhook is not None:
+            await self._webhook.run(self._stop, self._drain)
+        else:
+            await self._stop.wait()
+            self._draining = True
+        end_rescuer.set()
+        await asyncio.gather(*working)
         self._health.should_exit = True
-        await health
+        await serving
+        log.info("ended")
 
-    async def _end(self, webhook: asyncio.Task[None]) -> None:
+    async def _drain(self) -> None:
         """Readiness first, so that no new requests are sent; then what is under way is answered."""
-        self._refresher.draining = True
+        self._draining = True
         log.info("shutting down", drain_seconds=self._settings.drain)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._hurry.wait(), self._settings.drain)
-        self._webhook.should_exit = True
-        await webhook
+
+
+class WebhookPart:
+    """The webhook with its certificate and its Events."""
+
+    def __init__(self, settings: Settings, access: Access, namespace: str, metrics: Metrics) -> None:
+        cluster, live = Cluster(access), LiveContext()
+        source = certificate_source(cluster, settings, namespace)
+        self.socket: socket.socket | None = None
+        self.refresher = Refresher(
+            cluster, source, live, metrics, settings.webhook_configuration, settings.check_interval
+        )
+        self._recorder = Recorder(Cluster(access), lambda result: metrics.events.labels(result).inc(), monotonic)
+        app = WebhookApp(settings.review, metrics, self._recorder.record, lambda: self.refresher.draining)
+        self._server = web_server(app, settings, live.context)
+
+    async def run(self, stop: asyncio.Event, drain: Callable[[], Coroutine[None, None, None]]) -> None:
+        background = [asyncio.create_task(each) for each in (self.refresher.run(), self._recorder.run())]
+        await _first(stop, self.refresher.certified)
+        serving = asyncio.create_task(self._server.serve([self.socket] if self.socket is not None else None))
+        await stop.wait()
+        self.refresher.draining = True
+        await drain()
+        self._server.should_exit = True
+        await serving
         await self._recorder.drain(EVENTS_SECONDS)
-        log.info("ended")
+        for each in background:
+            each.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await self.refresher.close()
 
 
 async def serve(settings: Settings, access: Access) -> None:

@@ -21,13 +21,14 @@ from podhooks.render.webhook import WebhookOptions
 from podhooks.value import Value
 from podhooks.version import __version__
 from podhooks_operator.certificates.rotation import Rhythm
+from podhooks_operator.rescue.rescue_settings import RescueSettings
 from podhooks_operator.webhook.review import ReviewSettings
 
 # Not PODHOOKS_OPERATOR_: beside a Service `podhooks-operator`, Kubernetes itself sets PODHOOKS_OPERATOR_PORT in pods.
 VARIABLE_PREFIX = "PODHOOKS_OPTION_"
 UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 YES, NO = ("1", "true", "yes"), ("", "0", "false", "no")
-NAMES, WEBHOOK, INJECT = OperatorNames(), WebhookOptions(), InjectSettings()
+NAMES, WEBHOOK, INJECT, RESCUE = OperatorNames(), WebhookOptions(), InjectSettings(), RescueSettings()
 
 
 class CertificateSource(str, Enum):
@@ -59,6 +60,16 @@ class Settings(Value):
     pull_policy: str = ""
     kubernetes: str = ""
     annotation: Mapping[str, str] = EMPTY
+    webhook: bool = True
+    rescuer: bool = False
+    rescue_namespace: tuple[str, ...] = ()
+    lease_duration: float = 30.0
+    hold: float = RESCUE.hold
+    rescue_deadline: float = RESCUE.deadline
+    rescue_attempts: int = RESCUE.attempts
+    rescues_at_once: int = RESCUE.at_once
+    keep_rescues: float = RESCUE.keep
+    most_rescues: int = RESCUE.keep_most
     drain: float = 5.0
     shutdown_timeout: float = 20.0
 
@@ -68,15 +79,31 @@ class Settings(Value):
         return Rhythm(self.authority_lifetime, self.certificate_lifetime, self.publish_delay, skew)
 
     @property
-    def review(self) -> ReviewSettings:
-        inject = INJECT.replace(
+    def inject(self) -> InjectSettings:
+        """A rescuer of some namespaces only holds pods itself: the webhook doesn't know whether it will come by."""
+        return INJECT.replace(
             image=self.image,
             delivery=self.delivery,
             pull_policy=self.pull_policy or None,
             kubernetes=parse_kubernetes_version(self.kubernetes) if self.kubernetes else None,
             annotations=self.annotation,
+            rescuer=None if self.rescue_namespace else self.rescuer,
         )
-        return ReviewSettings(inject, self.fail_on_invalid)
+
+    @property
+    def review(self) -> ReviewSettings:
+        return ReviewSettings(self.inject, self.fail_on_invalid)
+
+    @property
+    def rescue(self) -> RescueSettings:
+        return RescueSettings(
+            self.hold,
+            self.rescue_deadline,
+            self.rescue_attempts,
+            self.rescues_at_once,
+            self.keep_rescues,
+            self.most_rescues,
+        )
 
     def names(self, namespace: str) -> tuple[str, ...]:
         """What the API server may call us by."""
@@ -96,6 +123,12 @@ def duration(text: str) -> float:
 def port(text: str) -> int:
     if not text.isdecimal() or len(text) > 5 or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} isn't a port: write a number up to 65535")
+    return int(text)
+
+
+def count(text: str) -> int:
+    if not text.isdecimal() or len(text) > 6 or not int(text):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} isn't a number above zero")
     return int(text)
 
 
@@ -185,12 +218,24 @@ OPTIONS = (
     Option("certificate_lifetime", duration, "of a serving certificate", group="certificates"),
     Option("publish_delay", duration, "from a new CA's publication to its first certificate", group="certificates"),
     Option("check_interval", duration, "between two looks at Secret and configuration", group="certificates"),
+    Option("webhook", yes_or_no, "whether it serves the webhook"),
     Option("fail_on_invalid", yes_or_no, "deny pods with invalid annotations, else they are admitted as they are"),
     Option("image", image, "where the runtime comes from"),
     Option("delivery", DELIVERIES, "how it reaches the user's image: image, copy or installed"),
     Option("pull_policy", one_of("", "Always", "IfNotPresent", "Never"), "for that image; by default Kubernetes'"),
     Option("kubernetes", str, "the oldest version of the cluster's nodes, to be told what can't work"),
     Option("annotation", key_and_value, "a default, podhooks.io/KEY=VALUE; may be repeated", many=True),
+    Option("rescuer", yes_or_no, "whether it keeps guarantee: cluster", group="rescuer"),
+    Option("rescue_namespace", label, "where it does so; may be repeated. None: everywhere", True, "rescuer"),
+    Option(
+        "lease_duration", duration, "a replica that leads and is silent for so long is taken for dead", group="rescuer"
+    ),
+    Option("hold", duration, "for an end that no kubelet confirms: deletion by force, a lost node", group="rescuer"),
+    Option("rescue_deadline", duration, "from a Rescue's beginning to its end, whatever happens", group="rescuer"),
+    Option("rescue_attempts", count, "Jobs for one Rescue, when their pods are lost as well", group="rescuer"),
+    Option("rescues_at_once", count, "Jobs that run at the same time", group="rescuer"),
+    Option("keep_rescues", duration, "ended Rescues are kept for so long", group="rescuer"),
+    Option("most_rescues", count, "and so many of them", group="rescuer"),
 )
 
 
@@ -201,8 +246,9 @@ def read_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Setti
     given = {option.field: _from_variable(option, values[option.field]) for option in OPTIONS if option.field in values}
     parsed = vars(_parser().parse(arguments))
     merged = {**given, **{field: value for field, value in parsed.items() if value is not None}}
-    if "host_name" in merged:
-        merged["host_name"] = tuple(merged["host_name"])
+    for field in ("host_name", "rescue_namespace"):
+        if field in merged:
+            merged[field] = tuple(merged[field])
     if "annotation" in merged:
         merged["annotation"] = dict(merged["annotation"])
     for field, kind in (("certificates", CertificateSource), ("delivery", Delivery)):
@@ -270,6 +316,10 @@ def _checked(settings: Settings) -> Settings:
         raise InputError("--certificate-lifetime must be at most half of --authority-lifetime")
     if settings.check_interval > settings.publish_delay:
         raise InputError("--check-interval must be at most --publish-delay")
+    if not settings.webhook and not settings.rescuer:
+        raise InputError("--webhook false leaves nothing to do: add --rescuer")
+    if settings.rescue_namespace and not settings.rescuer:
+        raise InputError("--rescue-namespace says nothing without --rescuer: add that")
     wrong = next((each for each in parse(settings.annotation)[1] if each.severity is Severity.ERROR), None)
     if wrong:
         raise InputError(f"--annotation {wrong.where}: {wrong.message}")

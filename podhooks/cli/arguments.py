@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from podhooks.arguments.parser import image
+from podhooks.errors import InputError
 from podhooks.inject import Delivery, InjectSettings, parse_kubernetes_version
 
 DEFAULTS = InjectSettings()
@@ -45,3 +46,21 @@ def settings_from(args: argparse.Namespace) -> InjectSettings:
     return runtime_settings_from(args).replace(
         kubernetes=parse_kubernetes_version(args.kubernetes) if args.kubernetes else None,
     )
+
+
+def add_rescuer_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rescuer", action="store_true", help="with the rescuer, which keeps guarantee: cluster")
+    parser.add_argument(
+        "--rescue-namespace",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="where it may do so; may be repeated (default: everywhere)",
+    )
+
+
+def rescue_namespaces(args: argparse.Namespace) -> tuple[str, ...]:
+    """InputError where they can't mean anything."""
+    if args.rescue_namespace and not args.rescuer:
+        raise InputError(f"--rescue-namespace {args.rescue_namespace[0]} says nothing without --rescuer: add that")
+    return tuple(args.rescue_namespace)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from podhooks.cli.arguments import add_image_argument
+from podhooks.cli.arguments import add_image_argument, add_rescuer_arguments, rescue_namespaces
 from podhooks.inject import Delivery, InjectSettings
 from podhooks.inject.shapes import Json
 from podhooks.render.operator import OperatorOptions, operator_objects
@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--replicas", type=int, default=2, help="default: %(default)s")
     deliveries = [each.value for each in Delivery]
     add("--delivery", choices=deliveries, default=DEFAULTS.delivery.value, help="of the runtime (default: %(default)s)")
+    add_rescuer_arguments(parser)
 
 
 def objects(args: argparse.Namespace) -> list[dict[str, Json]]:
@@ -36,5 +37,7 @@ def objects(args: argparse.Namespace) -> list[dict[str, Json]]:
             namespace=args.namespace,
             replicas=args.replicas,
             delivery=args.delivery,
+            rescuer=args.rescuer,
+            rescue_namespaces=rescue_namespaces(args),
         )
     )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 
+from podhooks.cli.arguments import add_rescuer_arguments, rescue_namespaces
 from podhooks.inject.shapes import Json
 from podhooks.render.rbac import OperatorNames, operator_rbac
+from podhooks.render.rescuer import rescuer_objects
 
 DEFAULTS = OperatorNames()
 
@@ -23,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--secret", default=DEFAULTS.secret, help="with its certificates (default: %(default)s)")
     add("--lease", default=DEFAULTS.lease, help="for which replica rescues pods (default: %(default)s)")
     add("--cert-manager", action="store_true", help="certificates come from cert-manager: fewer rules")
+    add_rescuer_arguments(parser)
 
 
 def objects(args: argparse.Namespace) -> list[dict[str, Json]]:
@@ -34,4 +37,5 @@ def objects(args: argparse.Namespace) -> list[dict[str, Json]]:
         secret=args.secret,
         lease=args.lease,
     )
-    return operator_rbac(names, self_made=not args.cert_manager)
+    more = rescuer_objects(names, rescue_namespaces(args)) if args.rescuer else []
+    return [*operator_rbac(names, self_made=not args.cert_manager), *more]

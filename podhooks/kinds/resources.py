@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from podhooks import contract
+
 Json = dict[str, Any]
 """An object as the API speaks it. Kinds are open-ended and unknown fields must survive, hence no models."""
 
@@ -81,6 +83,7 @@ RESOURCES: dict[str, ResourceType] = {
         ResourceType("poddisruptionbudgets", "PodDisruptionBudget", "policy", "v1", True, _STATUS, ("pdb",)),
         ResourceType("priorityclasses", "PriorityClass", "scheduling.k8s.io", "v1", False, (), ("pc",)),
         ResourceType("mutatingwebhookconfigurations", "MutatingWebhookConfiguration", _ADMISSION, "v1", False),
+        ResourceType("rescues", "Rescue", contract.RESCUE_GROUP, contract.RESCUE_VERSION, True, (), ()),
         ResourceType("daskclusters", "DaskCluster", _DASK, "v1", True, _STATUS, ("daskcluster",)),
         ResourceType("daskworkergroups", "DaskWorkerGroup", _DASK, "v1", True, _STATUS, ("daskworkers",)),
         ResourceType("daskjobs", "DaskJob", _DASK, "v1", True, _STATUS, ("djb",)),

@@ -138,16 +138,16 @@ def locate(path: str) -> Target | None:
     """Where a path points, or None if there is nothing."""
     parts = [unquote(part) for part in path.split("/")[1:]]
     if parts[0] == "api" and parts[1:2] == ["v1"]:
-        group, rest = "", parts[2:]
-    elif parts[0] == "apis" and parts[2:3] == ["v1"]:
-        group, rest = parts[1], parts[3:]
+        group, version, rest = "", "v1", parts[2:]
+    elif parts[0] == "apis" and len(parts) > 2:
+        group, version, rest = parts[1], parts[2], parts[3:]
     else:
         return None
     namespace = None
     if len(rest) >= 3 and rest[0] == "namespaces" and (rest[2] not in ("status", "finalize") or group):
         namespace, rest = rest[1], rest[2:]
     kind = RESOURCES.get(rest[0]) if rest else None
-    if kind is None or kind.group != group or len(rest) > 3 or not all(rest):
+    if kind is None or (kind.group, kind.version) != (group, version) or len(rest) > 3 or not all(rest):
         return None
     if kind.namespaced is (namespace is None) and (namespace is not None or len(rest) > 1):
         return None  # an object of a namespaced kind has a namespace in its path, of another kind has none

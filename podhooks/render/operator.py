@@ -7,6 +7,7 @@ import re
 from podhooks.errors import InputError
 from podhooks.inject.shapes import Json
 from podhooks.render.rbac import OperatorNames, operator_rbac
+from podhooks.render.rescuer import rescuer_objects
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
 from podhooks.value import Value
 
@@ -16,13 +17,16 @@ SPREAD_OVER = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 
 
 class OperatorOptions(Value):
-    """`image` is the operator's and, with delivery `image` and `copy`, the runtime's."""
+    """`image` is the operator's and, with delivery `image` and `copy`, the runtime's. `rescuer`: it keeps
+    `guarantee: cluster`, too, in all namespaces or in the given ones."""
 
     image: str
     name: str = "podhooks"
     namespace: str = "podhooks"
     replicas: int = 2
     delivery: str = "image"
+    rescuer: bool = False
+    rescue_namespaces: tuple[str, ...] = ()
 
     @property
     def names(self) -> OperatorNames:
@@ -32,7 +36,7 @@ class OperatorOptions(Value):
             role=self.name,
             configuration=self.name,
             secret=f"{self.name}-webhook-certificates",
-            lease=f"{self.name}-webhook",
+            lease=f"{self.name}-rescuer",
         )
 
     @property
@@ -55,6 +59,7 @@ def operator_objects(options: OperatorOptions) -> list[dict[str, Json]]:
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": options.namespace}},
         *operator_rbac(options.names),
+        *(rescuer_objects(options.names, options.rescue_namespaces) if options.rescuer else []),
         service(options),
         deployment(options),
         *([disruption_budget(options)] if options.replicas > 1 else []),
@@ -63,7 +68,10 @@ def operator_objects(options: OperatorOptions) -> list[dict[str, Json]]:
 
 
 def _check(options: OperatorOptions) -> None:
-    for what, text in (("name", options.name), ("namespace", options.namespace)):
+    for what, text in (
+        ("name", options.name),
+        *(("namespace", each) for each in (options.namespace, *options.rescue_namespaces)),
+    ):
         if not re.fullmatch("[a-z]([-a-z0-9]{0,61}[a-z0-9])?", text):
             raise InputError(f"{what} {text[:70]!r} can't be a Kubernetes name: write small letters, digits and dashes")
     if options.replicas < 1:
@@ -128,7 +136,9 @@ def _container(options: OperatorOptions) -> dict[str, Json]:
         "args": [
             *("--service", options.name, "--webhook-configuration", names.configuration),
             *("--image", options.image, "--delivery", options.delivery),
-            *("--secret", names.secret, "--lease", names.lease),
+            *("--secret", names.secret),
+            *(("--rescuer", "--lease", names.lease) if options.rescuer else ()),
+            *(part for each in options.rescue_namespaces for part in ("--rescue-namespace", each)),
         ],
         "env": [
             {"name": "PODHOOKS_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},

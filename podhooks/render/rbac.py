@@ -17,15 +17,15 @@ class OperatorNames(Value):
     role: str = "podhooks-operator"
     configuration: str = "podhooks"
     secret: str = "podhooks-webhook-certificates"  # noqa: S105 (a name)
-    lease: str = "podhooks-webhook"
+    lease: str = "podhooks-rescuer"
 
 
 def cluster_rules(names: OperatorNames = OperatorNames(), *, self_made: bool = True) -> list[Rule]:  # noqa: B008 (frozen)
     """In all namespaces: Events beside the pods that it refused; and the one configuration with its caBundle."""
     verbs = ["get", "patch"] if self_made else ["get"]
     return [
-        _rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", verbs, names.configuration),
-        _rule("", "events", ["create", "get", "update"]),
+        rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", verbs, names.configuration),
+        rule("", "events", ["create", "get", "update"]),
     ]
 
 
@@ -37,10 +37,8 @@ def namespace_rules(names: OperatorNames = OperatorNames(), *, self_made: bool =
     if not self_made:
         return []
     return [
-        _rule("", "secrets", ["create"]),
-        _rule("", "secrets", ["get", "update"], names.secret),
-        _rule("coordination.k8s.io", "leases", ["create"]),
-        _rule("coordination.k8s.io", "leases", ["get", "update"], names.lease),
+        rule("", "secrets", ["create"]),
+        rule("", "secrets", ["get", "update"], names.secret),
     ]
 
 
@@ -60,26 +58,26 @@ def operator_rbac(names: OperatorNames = OperatorNames(), *, self_made: bool = T
             "metadata": {"name": names.role},
             "rules": cluster_rules(names, self_made=self_made),
         },
-        _binding("ClusterRole", names, account),
+        binding("ClusterRole", {"name": names.role}, names.role, account),
     ]
     if namespaced:
         metadata = {"name": names.role, "namespace": names.namespace}
         role = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": namespaced}
-        objects += [role, _binding("Role", names, account)]
+        objects += [role, binding("Role", metadata, names.role, account)]
     return objects
 
 
-def _rule(group: str, resource: str, verbs: list[str], name: str = "") -> Rule:
+def rule(group: str, resource: str, verbs: list[str], name: str = "") -> Rule:
     rule: Rule = {"apiGroups": [group], "resources": [resource], "verbs": verbs}
     return {**rule, "resourceNames": [name]} if name else rule
 
 
-def _binding(kind: str, names: OperatorNames, account: dict[str, Json]) -> dict[str, Json]:
-    where = {} if kind == "ClusterRole" else {"namespace": names.namespace}
+def binding(kind: str, metadata: dict[str, Json], role: str, account: dict[str, Json]) -> dict[str, Json]:
+    """Of a Role or ClusterRole; where `metadata` has a namespace, for that alone."""
     return {
         "apiVersion": f"{RBAC}/v1",
-        "kind": f"{kind}Binding",
-        "metadata": {"name": names.role, **where},
-        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": names.role},
+        "kind": "RoleBinding" if "namespace" in metadata else "ClusterRoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": role},
         "subjects": [account],
     }

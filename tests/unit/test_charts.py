@@ -23,6 +23,7 @@ from podhooks.annotations.plan import USER_ANNOTATIONS
 from podhooks.annotations.text import read_entries
 from podhooks.inject import Delivery, InjectSettings, Outcome, inject
 from podhooks.render.rbac import OperatorNames, operator_rbac
+from podhooks.render.rescuer import rescuer_objects
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
 from podhooks.version import __version__
 from podhooks.yamltext.stream import parse
@@ -547,7 +548,7 @@ def test_the_operator_takes_every_flag_that_the_chart_gives_it() -> None:
         "certificate_lifetime": 10 * 86400.0,
         "publish_delay": 120.0,
     }
-    names: dict[str, Any] = {"secret": "hooks-webhook-certificates", "lease": "hooks-webhook"}
+    names: dict[str, Any] = {"secret": "hooks-webhook-certificates"}
     assert flags(operator(SELF_MADE)) == Settings(**release, **runtime, **lives, **names)
     assert flags(operator({})) == Settings(service="podhooks", webhook_configuration="podhooks")
 
@@ -555,7 +556,6 @@ def test_the_operator_takes_every_flag_that_the_chart_gives_it() -> None:
 def test_the_operators_deployment_holds_what_its_flags_name() -> None:
     objects = operator({})
     assert of_kind(objects, "Secret")["metadata"]["name"] == flags(objects).secret
-    assert of_kind(objects, "Lease")["metadata"]["name"] == flags(objects).lease
     assert of_kind(objects, "Service")["metadata"]["name"] == flags(objects).service
     pod = of_kind(objects, "Deployment")["spec"]["template"]["spec"]
     ports = {each["name"]: each["containerPort"] for each in pod["containers"][0]["ports"]}
@@ -574,7 +574,6 @@ def test_the_operators_rights_and_webhook_are_those_of_the_renderers(values: dic
         role="hooks",
         configuration="hooks",
         secret="hooks-webhook-certificates",
-        lease="hooks-webhook",
     )
     for each in operator_rbac(names, self_made=self_made):
         made = of_kind(objects, each["kind"])
@@ -592,6 +591,55 @@ def test_the_operators_rights_and_webhook_are_those_of_the_renderers(values: dic
         opt_in=True,
     )
     assert without_labels(of_kind(objects, "MutatingWebhookConfiguration")) == webhook_configuration(options)
+
+
+RESCUER: dict[str, Any] = {
+    "enabled": True,
+    "namespaces": ["etl", "web"],
+    "hold": "90s",
+    "deadline": "30m",
+    "keep": "12h",
+    "atOnce": 5,
+}
+
+
+def named(objects: list[Object]) -> dict[tuple[str, str, str], Object]:
+    """By kind, namespace and name."""
+    return {
+        (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): without_labels(each)
+        for each in objects
+    }
+
+
+@pytest.mark.parametrize("injector", ["webhook", "policy", "none"])
+@pytest.mark.parametrize("namespaces", [[], ["etl", "web"]])
+def test_the_rescuers_kind_rights_and_confinement_are_those_of_the_renderer(
+    injector: str, namespaces: list[str]
+) -> None:
+    values = {**SELF_MADE, "injector": injector, "rescuer": {**RESCUER, "namespaces": namespaces}}
+    objects = named(operator(values))
+    names = OperatorNames(namespace="system", service_account="injector", role="hooks", lease="hooks-rescuer")
+    expected = named(rescuer_objects(names, namespaces))
+    assert {key: each for key, each in objects.items() if key in expected} == expected
+    assert ("Lease", "system", "hooks-rescuer") in objects
+    assert ("ServiceAccount", "system", "injector") in objects
+    for each in expected.values():
+        kubernetes_validate.validate(each, "1.36", strict=True)
+
+
+def test_the_rescuers_values_are_the_operators_flags() -> None:
+    objects = operator({"rescuer": RESCUER})
+    found = flags(objects)
+    assert (found.rescuer, found.rescue_namespace, found.lease) == (True, ("etl", "web"), "podhooks-rescuer")
+    assert (found.hold, found.rescue_deadline, found.keep_rescues, found.rescues_at_once) == (90, 1800, 43200, 5)
+    alone = operator({"injector": "policy", "rescuer": {"enabled": True}})
+    assert (flags(alone).webhook, flags(alone).rescuer) == (False, True)
+    (container,) = of_kind(alone, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert [each["name"] for each in container["ports"]] == ["health"]
+
+
+def test_without_the_rescuer_there_is_nothing_of_it() -> None:
+    assert not [each for each in operator({}) if "rescue" in json.dumps(each).replace("rescuer.enabled", "")]
 
 
 @pytest.mark.parametrize("delivery", list(Delivery))

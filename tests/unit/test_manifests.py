@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+from podhooks_operator.settings import read_settings
 
 from podhooks.annotations.parser import parse as parse_plan
 from podhooks.errors import InputError
@@ -76,10 +78,10 @@ def test_the_flow_job_brings_all_that_it_names(tmp_path: Path) -> None:
 
 
 def test_the_operator_is_the_one_that_helm_makes() -> None:
-    """Labels and the two objects that only Helm needs aside: Secret and Lease, which the operator makes itself."""
+    """Labels and the object that only Helm needs aside: the Secret, which the operator makes itself."""
     ours = {each["kind"]: each for each in objects("operator")}
     helms = {each["kind"]: each for each in rendered("podhooks", {}, "--namespace", "podhooks", name="podhooks")}
-    assert set(helms) - set(ours) == {"Secret", "Lease", "Pod"}
+    assert set(helms) - set(ours) == {"Secret", "Pod"}
     assert set(ours) - set(helms) == {"Namespace"}
     for kind in set(ours) & set(helms):
         assert without_labels(ours[kind]) == without_labels(helms[kind]), kind
@@ -97,10 +99,29 @@ def test_the_operators_options_reach_their_objects() -> None:
     assert made["Deployment"]["spec"]["replicas"] == 3
     (container,) = made["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "x:1"
-    assert container["args"][-6:-4] == ["--delivery", "copy"]
+    settings = read_settings(container["args"], {})
+    assert (settings.image, settings.delivery.value, settings.rescuer) == ("x:1", "copy", False)
     (webhook,) = made["MutatingWebhookConfiguration"]["webhooks"]
     assert webhook["clientConfig"]["service"]["name"] == "hooks"
     assert {"system", "kube-system"} <= set(webhook["namespaceSelector"]["matchExpressions"][0]["values"])
+
+
+def test_a_rescuer_comes_with_its_kind_its_rights_and_its_confinement() -> None:
+    options = OperatorOptions(image="x:1", name="hooks", namespace="system", rescuer=True, rescue_namespaces=("etl",))
+    objects = operator_objects(options)
+    made = {(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in objects}
+    assert {
+        ("CustomResourceDefinition", "", "rescues.podhooks.io"),
+        ("ValidatingAdmissionPolicy", "", "hooks-rescuer"),
+        ("ValidatingAdmissionPolicyBinding", "", "hooks-rescuer"),
+        ("RoleBinding", "etl", "hooks-rescuer"),
+        ("RoleBinding", "system", "hooks-rescuer"),
+    } <= made
+    assert ("ClusterRoleBinding", "", "hooks-rescuer") not in made
+    (deployment,) = (each for each in objects if each["kind"] == "Deployment")
+    settings = read_settings(deployment["spec"]["template"]["spec"]["containers"][0]["args"], {})
+    assert (settings.rescuer, settings.rescue_namespace, settings.lease) == (True, ("etl",), "hooks-rescuer")
+    assert f"system:serviceaccount:system:{options.names.service_account}" in json.dumps(objects)
 
 
 def test_a_single_replica_does_not_keep_its_node_from_being_drained() -> None:

@@ -105,7 +105,6 @@ def test_the_roles_are_valid_and_bound_to_names() -> None:
     assert [(rule["resources"], rule["verbs"]) for rule in named] == [
         (["events"], ["create", "get", "update"]),
         (["secrets"], ["create"]),
-        (["leases"], ["create"]),
     ]
     assert not namespace_rules(self_made=False)
     assert cluster_rules(self_made=False)[0]["verbs"] == ["get"]
@@ -114,7 +113,7 @@ def test_the_roles_are_valid_and_bound_to_names() -> None:
 
 
 def test_the_page_says_what_it_may_do_and_no_less() -> None:
-    names = {"mutatingwebhookconfigurations": "MutatingWebhookConfiguration", "secrets": "Secret", "leases": "Lease"}
+    names = {"mutatingwebhookconfigurations": "MutatingWebhookConfiguration", "secrets": "Secret"}
     rows = re.findall(r"^\| (in [^|]*) \| ([^|]*) \| ([^|]*) \|$", PAGE.partition("## What it may do")[2], re.MULTILINE)
     said = [("own" in where, what, re.findall(r"\w+", verbs)) for where, what, verbs in rows]
     rules = [(False, each) for each in cluster_rules()] + [(True, each) for each in namespace_rules()]

@@ -50,9 +50,15 @@ labels:
 {{- define "operator.objects" -}}
 {{- .Files.Get "files/objects.json"
     | replace "@NAME@" (include "operator.fullname" .)
+    | replace "@ACCOUNT@" (include "operator.serviceAccountName" .)
     | replace "@NAMESPACE@" .Release.Namespace
     | replace "@IMAGE@" (include "operator.runtimeImage" .)
     | replace "@PULL_POLICY@" (.Values.runtime.pullPolicy | default "") -}}
+{{- end -}}
+
+{{- /* operator.deployed: "true" where there is a Deployment: for the webhook, the rescuer, or both. */ -}}
+{{- define "operator.deployed" -}}
+{{- if or (eq .Values.injector "webhook") .Values.rescuer.enabled -}}true{{- end -}}
 {{- end -}}
 
 {{- define "operator.scope" -}}
@@ -67,7 +73,7 @@ labels:
 {{- if eq $certificates.source "cert-manager" -}}
   {{- $args = concat $args (list "--certificates" "files" "--certificate-directory" "/etc/podhooks/tls") -}}
 {{- else -}}
-  {{- $args = concat $args (list "--secret" (printf "%s-webhook-certificates" $name) "--lease" (printf "%s-webhook" $name)) -}}
+  {{- $args = concat $args (list "--secret" (printf "%s-webhook-certificates" $name)) -}}
   {{- with $certificates.authorityLifetime -}}{{- $args = concat $args (list "--authority-lifetime" .) -}}{{- end -}}
   {{- with $certificates.certificateLifetime -}}{{- $args = concat $args (list "--certificate-lifetime" .) -}}{{- end -}}
   {{- with $certificates.publishDelay -}}{{- $args = concat $args (list "--publish-delay" .) -}}{{- end -}}
@@ -76,6 +82,17 @@ labels:
 {{- with .Values.runtime.pullPolicy -}}{{- $args = concat $args (list "--pull-policy" .) -}}{{- end -}}
 {{- with .Values.kubernetes -}}{{- $args = concat $args (list "--kubernetes" .) -}}{{- end -}}
 {{- if .Values.webhook.failOnInvalid -}}{{- $args = append $args "--fail-on-invalid" -}}{{- end -}}
+{{- if ne .Values.injector "webhook" -}}{{- $args = concat $args (list "--webhook" "false") -}}{{- end -}}
+{{- with .Values.rescuer -}}
+  {{- if .enabled -}}
+    {{- $args = concat $args (list "--rescuer" "--lease" (printf "%s-rescuer" $name)) -}}
+    {{- range .namespaces -}}{{- $args = concat $args (list "--rescue-namespace" .) -}}{{- end -}}
+    {{- with .hold -}}{{- $args = concat $args (list "--hold" .) -}}{{- end -}}
+    {{- with .deadline -}}{{- $args = concat $args (list "--rescue-deadline" .) -}}{{- end -}}
+    {{- with .atOnce -}}{{- $args = concat $args (list "--rescues-at-once" (toString (int .))) -}}{{- end -}}
+    {{- with .keep -}}{{- $args = concat $args (list "--keep-rescues" .) -}}{{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- range $key, $text := .Values.annotations -}}
   {{- $args = concat $args (list "--annotation" (printf "%s=%s" $key $text)) -}}
 {{- end -}}

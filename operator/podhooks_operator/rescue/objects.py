@@ -24,7 +24,10 @@ from podhooks_operator.rescue.standing import Standing
 Json: TypeAlias = Any
 API_VERSION = f"{contract.RESCUE_GROUP}/{contract.RESCUE_VERSION}"
 STATE_LABEL = contract.PREFIX + "rescue-state"
-OPEN, ENDED = "open", "ended"
+OPEN_SELECTOR = f"{STATE_LABEL} in (Recorded,Running)"
+ENDED_SELECTOR = f"{STATE_LABEL},{STATE_LABEL} notin (Recorded,Running)"
+UNCONFIRMED_LABEL = contract.PREFIX + "unconfirmed"  # "true" while its node may still come back
+NODE_ANNOTATION = contract.PREFIX + "node"
 MAX_MESSAGE = 1000
 
 
@@ -76,8 +79,7 @@ class Rescue(Value):
         """The object to write: this one with some fields of its status changed, and the label that follows."""
         raw: dict[str, Json] = plain(self._raw)
         raw["status"] = {**mapping(raw.get("status")), **{k: v for k, v in changes.items() if v is not None}}
-        ended = State(raw["status"]["state"]).ended
-        raw["metadata"].setdefault("labels", {})[STATE_LABEL] = ENDED if ended else OPEN
+        raw["metadata"].setdefault("labels", {})[STATE_LABEL] = raw["status"]["state"]
         return raw
 
 
@@ -109,8 +111,11 @@ def new_rescue(
     status: dict[str, Json] = {"state": State.RECORDED.value, "attempts": 0}
     if debt.record is not None:
         status["record"] = debt.record.to_json()
-    labels = {STATE_LABEL: OPEN, contract.RESCUE_LABEL: of.uid}
-    metadata = {"name": rescue_name(of.name, of.uid), "namespace": namespace, "labels": labels}
+    labels = {STATE_LABEL: State.RECORDED.value, contract.RESCUE_LABEL: of.uid}
+    metadata: dict[str, Json] = {"name": rescue_name(of.name, of.uid), "namespace": namespace, "labels": labels}
+    if not end.confirmed and of.node:
+        labels[UNCONFIRMED_LABEL] = "true"
+        metadata["annotations"] = {NODE_ANNOTATION: of.node}
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec, "status": status}
 
 
