@@ -110,7 +110,7 @@ def _sample() -> Case:
 
 
 def _installed(sample: Case) -> Case:
-    return sample.replace(settings=sample.settings.replace(delivery=Delivery.INSTALLED))
+    return Case(sample.pod, sample.plan, sample.settings.replace(delivery=Delivery.INSTALLED))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ IMAGE_VOLUMES_SINCE = (1, 31)  # behind a feature gate
 IMAGE_VOLUMES_ON_SINCE = (1, 35)  # on by default; GA in 1.36
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 OUR_ROOT = "/podhooks"
+ONLY_DICTS = frozenset({dict})
 
 
 def finding(code: str, where: str, message: str) -> Finding:
@@ -119,7 +120,7 @@ def _main_fields_taken(case: Case) -> Iterator[Finding]:
                 problem = f"{path} is below {OUR_ROOT}, where Podhooks mounts its own volumes: mount it elsewhere"
                 yield finding("mount-taken", f"{where}.volumeMounts[{index}].mountPath", problem)
         for index, each in enumerate(mappings(main.get("env"))):
-            if each.get("name") in containers.OUR_ENV and each != containers.SHARED_ENV:
+            if each.get("name") in containers.OUR_ENV_NAMES and each != containers.SHARED_ENV:
                 problem = f"{each['name']} is a variable that Podhooks sets itself: take it out"
                 yield finding("env-taken", f"{where}.env[{index}].name", problem)
 
@@ -255,6 +256,8 @@ def _list_of_mappings(value: Json, where: str) -> Iterator[Finding]:
     if not isinstance(value, list):
         yield finding("malformed-pod", where, f"must be a list, not {_shape(value)}")
         return
+    if set(map(type, value)) <= ONLY_DICTS:  # nearly always, and there may be hundreds
+        return
     for index, each in enumerate(value):
         if not isinstance(each, Mapping):
             yield finding("malformed-pod", f"{where}[{index}]", f"must be a mapping, not {_shape(each)}")
@@ -263,7 +266,9 @@ def _list_of_mappings(value: Json, where: str) -> Iterator[Finding]:
 def _list_of_named(value: Json, where: str) -> Iterator[Finding]:
     yield from _list_of_mappings(value, where)
     for index, each in enumerate(sequence(value)):
-        if isinstance(each, Mapping) and not (isinstance(each.get("name"), str) and each["name"]):
+        if type(each) is not dict and not isinstance(each, Mapping):
+            continue
+        if not (isinstance(each.get("name"), str) and each["name"]):
             yield finding("malformed-pod", f"{where}[{index}].name", f"must be a name, not {_shape(each.get('name'))}")
 
 
@@ -277,6 +282,8 @@ def _repeated_names(spec: Mapping[str, Json]) -> Iterator[Finding]:
     named: Sequence[Json] = [
         each.get("name") for field in ("initContainers", "containers") for each in mappings(spec.get(field))
     ]
+    if len(set(map(text, named))) == len(named):
+        return
     for name, count in Counter(filter(None, map(text, named))).items():
         if count > 1:
             yield finding(

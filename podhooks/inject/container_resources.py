@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from podhooks.annotations.quantities import quantity
+from podhooks.context import EMPTY
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import mapping
+
+
+def for_ours(given: Mapping[str, Json], defaults: Mapping[str, Json]) -> Mapping[str, Mapping[str, Json]]:
+    """completed(), done once for all pods whose annotations say nothing of resources."""
+    if given:
+        return completed(given, defaults)
+    key = tuple((part, tuple(mapping(defaults.get(part)).items())) for part in ("requests", "limits"))
+    return _defaults_completed(key)
+
+
+@lru_cache(maxsize=8)
+def _defaults_completed(defaults: tuple[tuple[str, tuple[tuple[str, Json], ...]], ...]) -> Mapping[str, Json]:
+    return completed(EMPTY, {part: dict(values) for part, values in defaults})
 
 
 def completed(given: Mapping[str, Json], defaults: Mapping[str, Json]) -> dict[str, dict[str, Json]]:

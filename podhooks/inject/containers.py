@@ -26,13 +26,19 @@ _ENV_FROM_POD = {
     contract.ENV_POD_UID: "metadata.uid",
     contract.ENV_NODE_NAME: "spec.nodeName",
 }
-OUR_ENV = (
+OUR_ENV = (  # in the order in which they are added
     contract.ENV_MAIN_CONTAINER,
     contract.ENV_MODE,
     contract.ENV_GRACE_SECONDS,
     *_ENV_FROM_POD,
     contract.ENV_PODINFO_DIR,
     contract.ENV_SHARED_DIR,
+)
+OUR_ENV_NAMES = frozenset(OUR_ENV)
+_CONSTANT_ENV: tuple[dict[str, Json], ...] = (
+    *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _ENV_FROM_POD.items()),
+    {"name": contract.ENV_PODINFO_DIR, "value": contract.PODINFO_DIR},
+    SHARED_ENV,
 )
 _PROGRAMS = {contract.ON_START_CONTAINER: "podhooks_initcontainer", contract.ON_EXIT_CONTAINER: "podhooks_sidecar"}
 _SCRIPTS = {contract.ON_START_CONTAINER: "on_start.py", contract.ON_EXIT_CONTAINER: "on_exit.py"}
@@ -54,19 +60,29 @@ def volumes(case: Case) -> list[dict[str, Json]]:
     return ours
 
 
-def hook_container(case: Case, name: str) -> dict[str, Json]:
-    """`on-start` or `on-exit`: main's image, environment, volumes and identity around our command."""
+def around_main(case: Case) -> dict[str, Json]:
+    """What both of our containers take of main: environment, volumes and identity."""
     main = case.main
-    inherited = {key: main[key] for key in INHERITED if main.get(key)}
+    return {
+        "inherited": {key: main[key] for key in INHERITED if main.get(key)},
+        "env": _with_ours(main, _env(case)),
+        "volumeMounts": _inherited_mounts(main) + _mounts(case),
+        "common": _common(case),
+    }
+
+
+def hook_container(case: Case, name: str, around: Mapping[str, Json] | None = None) -> dict[str, Json]:
+    """`on-start` or `on-exit`: main's image, environment, volumes and identity around our command."""
+    around = around or around_main(case)
     return {
         "name": name,
         **_image(case),
         "command": _command(case, name),
         **({"restartPolicy": "Always"} if name == contract.ON_EXIT_CONTAINER and case.plan.mode is Mode.NATIVE else {}),
-        **inherited,
-        "env": _with_ours(main, _env(case)),
-        "volumeMounts": _inherited_mounts(main) + _mounts(case),
-        **_common(case),
+        **around["inherited"],
+        "env": around["env"],
+        "volumeMounts": around["volumeMounts"],
+        **around["common"],
     }
 
 
@@ -120,15 +136,13 @@ def _env(case: Case) -> list[dict[str, Json]]:
     }
     return [
         *({"name": name, "value": value} for name, value in values.items()),
-        *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _ENV_FROM_POD.items()),
-        {"name": contract.ENV_PODINFO_DIR, "value": contract.PODINFO_DIR},
-        SHARED_ENV,
+        *_CONSTANT_ENV,
     ]
 
 
 def _with_ours(main: Mapping[str, Json], ours: list[dict[str, Json]]) -> list[Mapping[str, Json]]:
     """Behind main's. Where main has the shared directory itself it stays in its place: others may refer to it."""
-    own = [each for each in mappings(main.get("env")) if each.get("name") not in OUR_ENV or each == SHARED_ENV]
+    own = [each for each in mappings(main.get("env")) if each.get("name") not in OUR_ENV_NAMES or each == SHARED_ENV]
     return own + ([each for each in ours if each != SHARED_ENV] if SHARED_ENV in own else ours)
 
 

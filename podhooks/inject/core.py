@@ -42,9 +42,17 @@ def inject(pod: Mapping[str, Json], settings: InjectSettings = DEFAULTS) -> tupl
     """The pod with the containers that its annotations ask for, and what there is to say about it.
 
     With an error among the findings, or nothing that asks for callbacks, the pod comes back as it was (without what
-    an earlier injection added, in the latter case). The input is never changed.
+    an earlier injection added, in the latter case). The input is never changed, and the result shares nothing with it.
     """
-    given = plain(pod)
+    result, report = injected(plain(pod), settings)
+    return plain(result), report
+
+
+def injected(given: Pod, settings: InjectSettings) -> tuple[Pod, Report]:
+    """inject() for who has a pod of dicts and lists, and only looks at the result: it shares what stays as it is.
+
+    Copying costs more than everything else, and what is the same object need not be compared.
+    """
     try:
         bare, previous = without_ours(given)
     except ManifestError as error:
@@ -103,6 +111,16 @@ def _parse_once(annotations: tuple[tuple[str, str], ...]) -> tuple[Plan, tuple[F
     return parse(dict(annotations))
 
 
+def _summary_hash(annotations: Mapping[str, str]) -> str:
+    short = sum(map(len, annotations.values())) <= REMEMBERED_CHARACTERS
+    return _hash_once(tuple(annotations.items())) if short else summary_hash(annotations)
+
+
+@lru_cache(maxsize=32)
+def _hash_once(annotations: tuple[tuple[str, str], ...]) -> str:
+    return summary_hash(dict(annotations))
+
+
 def _with_annotations(pod: Pod, annotations: Mapping[str, str]) -> Pod:
     if not annotations:
         return pod
@@ -115,7 +133,7 @@ def _main_names(case: Case) -> tuple[str, ...]:
 
 
 def _injected(given: Pod, case: Case, report: Report, defaults: Mapping[str, str]) -> tuple[Pod, Report]:
-    target = plain(case.pod)
+    target = _copied(case.pod)
     edit = Edit(target["spec"])
     _add_volumes(edit, case)
     _add_containers(edit, case)
@@ -124,7 +142,7 @@ def _injected(given: Pod, case: Case, report: Report, defaults: Mapping[str, str
     mark(target["metadata"], edit, case)
     status = Status(
         __version__,
-        summary_hash(case.annotations),
+        _summary_hash(case.annotations),
         grace_raised=grace is not None,
         grace_seconds=grace[0] if grace else None,
         was=edit.was,
@@ -140,6 +158,16 @@ def _injected(given: Pod, case: Case, report: Report, defaults: Mapping[str, str
     return target, report.replace(outcome=Outcome.UPDATED)
 
 
+def _copied(pod: Mapping[str, Json]) -> Pod:
+    """A pod whose metadata, spec and containers can be changed; everything below is the original's."""
+    metadata, spec = pod["metadata"], pod["spec"]
+    return {
+        **pod,
+        "metadata": {**metadata, "annotations": dict(metadata["annotations"])},
+        "spec": {**spec, "containers": [dict(each) for each in spec["containers"]]},
+    }
+
+
 def _add_volumes(edit: Edit, case: Case) -> None:
     for volume in containers.volumes(case):
         edit.add("volumes", volume)
@@ -152,15 +180,16 @@ def _add_containers(edit: Edit, case: Case) -> None:
     the kubelet stops native sidecars in reverse order, so its callbacks still have their proxies, and its SIGTERM
     comes right after main's end and not after theirs.
     """
+    around = containers.around_main(case)
     if case.settings.delivery is Delivery.COPY:
         edit.add("initContainers", containers.runtime_container(case), at=0)
     if case.plan.on_exit:
-        on_exit = containers.hook_container(case, contract.ON_EXIT_CONTAINER)
+        on_exit = containers.hook_container(case, contract.ON_EXIT_CONTAINER, around)
         if case.plan.mode is Mode.NATIVE:
             edit.add("initContainers", on_exit, at=_behind_sidecars(edit.spec))
         else:
             edit.add("containers", on_exit)
-    edit.add("initContainers", containers.hook_container(case, contract.ON_START_CONTAINER))
+    edit.add("initContainers", containers.hook_container(case, contract.ON_START_CONTAINER, around))
 
 
 def _behind_sidecars(spec: Pod) -> int:

@@ -20,9 +20,10 @@ TASK_RUNNER = "DaskTaskRunner"
 
 def without_cluster(case: Case) -> Iterator[Finding]:
     """For a pod in which nothing tells where a scheduler is. Pods of the Dask operator are told (see manifests.py)."""
-    if _told(case):
+    untold = list(_of_dask(case.plan))
+    if not untold or _told(case):
         return
-    for where, callback in _of_dask(case.plan):
+    for where, callback in untold:
         argument = "name" if callback.call == CALLBACKS + "delete_cluster" else "scheduler"
         problem = (
             f"{callback.call} needs a Dask cluster, and nothing in this pod tells of one: "

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from podhooks.inject import containers
 from podhooks.inject.shapes import Json, Pod
-from podhooks.pod.object import mappings
 
 
 def plain(value: Json) -> Json:
@@ -30,7 +29,10 @@ def plain(value: Json) -> Json:
 
 
 class Edit:
-    """Adds entries to lists of a pod's spec, and remembers what taking them out again must know."""
+    """Adds entries to lists of a pod's spec, and remembers what taking them out again must know.
+
+    `spec` and its containers are changed in place; their lists are replaced by longer ones, so others may hold them.
+    """
 
     def __init__(self, spec: Pod) -> None:
         self.spec = spec
@@ -45,7 +47,8 @@ class Edit:
 
     def is_own(self, container: Pod, field: str, entry: Mapping[str, Json]) -> bool:
         """Whether a container's list has the entry already, which is remembered."""
-        own = any(_same(field, entry, each) for each in mappings(container.get(field)))
+        entries = container.get(field) or ()
+        own = any(map(containers.is_shared_mount, entries)) if field == "volumeMounts" else entry in entries
         if own:
             self.own.append(_path(container, field))
         return own
@@ -58,13 +61,10 @@ class Edit:
     def _insert(self, holder: Pod, field: str, path: str, entry: Mapping[str, Json], at: int | None) -> None:
         if field in holder and not holder[field]:
             self.was[path] = holder[field]
-        entries = holder[field] = holder.get(field) or []
-        entries.insert(len(entries) if at is None else at, plain(entry))
+        entries = list(holder.get(field) or ())
+        entries.insert(len(entries) if at is None else at, entry)
+        holder[field] = entries
 
 
 def _path(container: Mapping[str, Json], field: str) -> str:
     return f"{container['name']}.{field}"
-
-
-def _same(field: str, entry: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
-    return containers.is_shared_mount(other) if field == "volumeMounts" else other == entry

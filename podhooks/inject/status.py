@@ -17,6 +17,8 @@ from podhooks.inject.shapes import Json
 from podhooks.pod.object import mapping
 from podhooks.value import Value
 
+ENCODE = json.JSONEncoder(separators=(",", ":"), default=list).encode
+
 
 class Status(Value):
     """`grace_seconds` is None where the field wasn't there; `grace_raised` says whether we touched it at all.
@@ -42,7 +44,7 @@ class Status(Value):
             for key, value in (("was", self.was), ("own", self.own), ("annotations", self.annotations))
             if value
         }
-        return json.dumps(parts, separators=(",", ":"), default=list)
+        return ENCODE(parts)
 
 
 def read_status(pod: Mapping[str, Json]) -> Status | None:

@@ -90,7 +90,8 @@ def main_container(pod: Mapping[str, Json]) -> str | None:
 
     An annotation that names no container of the pod is passed over here: refusing it is the injector's business.
     """
-    names = [each.name for each in containers(pod) if each.name not in contract.OUR_CONTAINERS]
+    given = [text(each.get("name")) for each in mappings(mapping(pod.get("spec")).get("containers"))]
+    names = [each for each in given if each not in contract.OUR_CONTAINERS]
     annotations = mapping(mapping(pod.get("metadata")).get("annotations"))
     wanted = text(annotations.get(contract.MAIN_CONTAINER)).strip()  # as the plan reads it
     if wanted in names or wanted == contract.ALL_CONTAINERS:
@@ -170,13 +171,13 @@ def mapping(value: Json) -> Mapping[str, Json]:
     """`value` if it is a mapping, else an empty one: a pod may hold anything."""
     if type(value) is dict:  # nearly always, and far cheaper than asking for an abstract class
         return value
-    return value if isinstance(value, Mapping) else EMPTY
+    return value if value is not None and isinstance(value, Mapping) else EMPTY
 
 
 def sequence(value: Json) -> Sequence[Json]:
     if type(value) is list:
         return value
-    return value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
+    return value if value is not None and isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
 
 
 def mappings(value: Json) -> Iterator[Mapping[str, Json]]:

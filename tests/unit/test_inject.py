@@ -27,6 +27,7 @@ from podhooks.inject import (
 )
 from podhooks.inject.checks import CODES
 from podhooks.inject.container_resources import completed, is_quantity
+from podhooks.inject.core import injected as injected_sharing
 from podhooks.inject.inject_settings import DEFAULT_RESOURCES
 from podhooks.version import __version__
 from tests.pod_security import violations
@@ -989,3 +990,32 @@ def test_generated_pods_are_valid_when_injected(source: Pod, delivery: Delivery)
     spec["containers"] = [{key: value for key, value in each.items() if key != "extra"} for each in spec["containers"]]
     whole = {"apiVersion": "v1", "kind": "Pod", "metadata": {**source["metadata"], "name": "x"}, "spec": spec}
     kubernetes_validate.validate(injected(whole, delivery=delivery), "1.36", strict=True)
+
+
+def test_the_result_shares_nothing_with_the_input_nor_with_the_next_result() -> None:
+    """Somebody may change it: a list of main's that ours inherit, a constant of ours."""
+
+    def holders(value: Any) -> set[int]:
+        below = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else None
+        return set() if below is None else {id(value)}.union(*map(holders, below))
+
+    source = pod({contract.ON_EXIT: "a:b", contract.ON_START: "a:b"})
+    source["spec"]["containers"][0]["env"] = [{"name": "A", "value": "b"}]
+    before = copy.deepcopy(source)
+    first, second = inject(source)[0], inject(source)[0]
+    assert source == before
+    assert first == second
+    assert holders(source) & holders(first) == holders(first) & holders(second) == set()
+    parts = [holders(each) for each in (*first["spec"]["initContainers"], *first["spec"]["containers"])]
+    assert sum(map(len, parts)) == len(set().union(*parts)), "no alias in a YAML file"
+
+
+def test_a_pod_that_is_only_looked_at_is_not_changed_either() -> None:
+    """The webhook's way, which copies nothing that stays as it is."""
+    source = pod({contract.ON_EXIT: "a:b", contract.ON_START: "a:b", contract.GUARANTEE: "cluster"})
+    source["spec"]["containers"][0] |= {"env": [{"name": "A", "value": "b"}], "volumeMounts": []}
+    for each in (source, inject(source)[0], {**inject(source)[0], "spec": source["spec"]}):
+        before = copy.deepcopy(each)
+        expected = inject(each)
+        assert injected_sharing(each, InjectSettings()) == expected
+        assert each == before

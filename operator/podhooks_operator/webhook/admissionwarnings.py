@@ -19,6 +19,8 @@ CUT = "..."
 
 def warnings_of(report: Report, lead: str) -> list[str]:
     """One for each finding, errors first. `lead` says what the errors led to."""
+    if not report.findings:
+        return []
     ordered = sorted(report.findings, key=lambda each: each.severity is not Severity.ERROR)
     return limited(
         sentence(each, f"podhooks: {lead}" if each.severity is Severity.ERROR else "podhooks") for each in ordered

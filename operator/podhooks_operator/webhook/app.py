@@ -16,7 +16,6 @@ import orjson
 from podhooks import log
 from podhooks.render.webhook import PATH
 from podhooks_operator.metrics import CONTENT_TYPE, Metrics
-from podhooks_operator.webhook.alike import Injector
 from podhooks_operator.webhook.review import NOT_A_REVIEW, Refusal, Review, ReviewSettings, not_a_review, review
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -48,7 +47,6 @@ class WebhookApp:
         draining: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
-        self._injector = Injector(settings.inject)
         self._metrics = metrics
         self._record = record
         self._draining = draining
@@ -74,7 +72,7 @@ class WebhookApp:
     def _answer(self, body: bytes) -> tuple[int, bytes]:
         began = perf_counter()
         try:
-            found, status = review(orjson.loads(body), self._settings, self._injector), 200
+            found, status = review(orjson.loads(body), self._settings), 200
         except (ValueError, RecursionError):
             found, status = not_a_review(), 400
         content = orjson.dumps(found.answer)

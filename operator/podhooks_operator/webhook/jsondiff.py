@@ -23,30 +23,29 @@ def diff(before: Json, after: Json) -> list[Operation]:
 
 
 def _values(before: Json, after: Json, path: str) -> Iterator[Operation]:
-    if before is after or (type(before) is type(after) and before == after):  # most of a pod stays as it is
+    if before is after:  # most of a pod stays as it is
         return
     if isinstance(before, dict) and isinstance(after, dict):
         yield from _objects(before, after, path)
     elif isinstance(before, list) and isinstance(after, list):
         yield from _arrays(before, after, path)
-    else:
+    elif type(before) is not type(after) or before != after:
         yield {"op": "replace", "path": path, "value": after}
 
 
 def _objects(before: dict[str, Json], after: dict[str, Json], path: str) -> Iterator[Operation]:
-    for key in before:
-        if key not in after:
-            yield {"op": "remove", "path": _below(path, key)}
+    if not before.keys() <= after.keys():
+        yield from ({"op": "remove", "path": _below(path, key)} for key in before if key not in after)
     for key, value in after.items():
         if key not in before:
             yield {"op": "add", "path": _below(path, key), "value": value}
-        else:
+        elif before[key] is not value:
             yield from _values(before[key], value, _below(path, key))
 
 
 def _arrays(before: list[Json], after: list[Json], path: str) -> Iterator[Operation]:
-    index = 0
-    for tag, old, new in _aligned(before, after):
+    index = _alike(before, after)
+    for tag, old, new in _aligned(before[index:], after[index:]):
         here = f"{path}/{index}"
         if tag == "same":
             yield from _values(old, new, here)
@@ -58,22 +57,30 @@ def _arrays(before: list[Json], after: list[Json], path: str) -> Iterator[Operat
         index += 1
 
 
+def _alike(before: list[Json], after: list[Json]) -> int:
+    """How many entries are equal at the beginning: mostly all but one or two."""
+    for index, (old, new) in enumerate(zip(before, after, strict=False)):
+        if old is not new and old != new:
+            return index
+    return min(len(before), len(after))
+
+
 def _aligned(before: list[Json], after: list[Json]) -> Iterator[tuple[str, Json, Json]]:
     """Which entries of `before` are which of `after`, from left to right. Mostly something was put at one place."""
-    start = next((index for index, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), None)
-    if start is None:
-        start = min(len(before), len(after))
-    yield from (("same", each, each) for each in before[:start])
-    old, new = before[start:], after[start:]
-    if old and new:
-        yield from _matched(old, new)
+    if not before:
+        yield from (("add", None, each) for each in after)
+    elif not after:
+        yield from (("remove", each, None) for each in before)
     else:
-        yield from (("remove", each, None) for each in old)
-        yield from (("add", None, each) for each in new)
+        old, new = [_identity(each) for each in before], [_identity(each) for each in after]
+        if old == new:
+            yield from (("same", *pair) for pair in zip(before, after, strict=True))
+        else:
+            yield from _matched(before, after, old, new)
 
 
-def _matched(before: list[Json], after: list[Json]) -> Iterator[tuple[str, Json, Json]]:
-    old, new = [_identity(each) for each in before], [_identity(each) for each in after]
+def _matched(before: list[Json], after: list[Json], old: list[str], new: list[str]) -> Iterator[tuple[str, Json, Json]]:
+    """The same, by the entries' identities."""
     for tag, old_start, old_end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         left, right = before[old_start:old_end], after[new_start:new_end]
         paired = min(len(left), len(right)) if tag in ("equal", "replace") else 0
@@ -90,4 +97,6 @@ def _identity(entry: Json) -> str:
 
 
 def _below(path: str, key: str) -> str:
-    return f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
+    if "~" in key or "/" in key:
+        key = key.replace("~", "~0").replace("/", "~1")
+    return f"{path}/{key}"

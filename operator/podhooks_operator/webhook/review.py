@@ -7,17 +7,20 @@ pod from being admitted: a broken injector must not be able to stop a cluster.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
+
+import orjson
 
 from podhooks import contract
 from podhooks.annotations.finding import Finding
 from podhooks.inject import InjectSettings, Outcome, Report
+from podhooks.inject.core import injected
 from podhooks.pod.object import mapping, mappings, text
 from podhooks.value import Value
 from podhooks.version import __version__
 from podhooks_operator.webhook.admissionwarnings import limited, sentence, warnings_of
-from podhooks_operator.webhook.alike import Injected, injected
+from podhooks_operator.webhook.jsondiff import diff
 
 Json: TypeAlias = Any
 API_VERSION = "admission.k8s.io/v1"
@@ -72,10 +75,8 @@ class Review(Value):
     failure: Exception | None = None
 
 
-def review(
-    request: Json, settings: ReviewSettings, injector: Callable[[dict[str, Json]], Injected] | None = None
-) -> Review:
-    """The whole decision. Never raises. `injector` remembers what it did from one review to the next."""
+def review(request: Json, settings: ReviewSettings) -> Review:
+    """The whole decision. Never raises. `request` is made of dicts and lists, as JSON is read."""
     body = mapping(mapping(request).get("request"))
     uid = text(body.get("uid"))
     if mapping(request).get("apiVersion") != API_VERSION or mapping(request).get("kind") != KIND or not uid:
@@ -86,8 +87,7 @@ def review(
     if _annotations_too_long(pod):
         return Review(admitted(uid), IGNORED, (TOO_LONG,))
     try:
-        result = injector(pod) if injector is not None else injected(pod, settings.inject)
-        found = _answered(body, pod, result, settings)
+        found = _answered(body, pod, settings)
     except Exception as failure:  # noqa: BLE001 (the edge: no bug of ours may stop a pod)
         warning = f"podhooks: not injected: {OWN_REASONS[INTERNAL_ERROR]}"
         found = Review(admitted(uid, [warning]), Outcome.REFUSED.value, (INTERNAL_ERROR,), failure=failure)
@@ -129,8 +129,8 @@ def _name(body: Mapping[str, Json], pod: Mapping[str, Json]) -> str:
     return text(body.get("name")) or text(metadata.get("name")) or text(metadata.get("generateName")) + "*"
 
 
-def _answered(body: Mapping[str, Json], pod: dict[str, Json], result: Injected, settings: ReviewSettings) -> Review:
-    report = result.report
+def _answered(body: Mapping[str, Json], pod: dict[str, Json], settings: ReviewSettings) -> Review:
+    result, report = injected(pod, settings.inject)
     uid, outcome = text(body.get("uid")), report.outcome.value
     if report.errors and settings.fail_on_invalid:
         return Review(_denied(uid, report), outcome, report.reasons, denied=True)
@@ -139,9 +139,15 @@ def _answered(body: Mapping[str, Json], pod: dict[str, Json], result: Injected, 
         lead = "left as it was injected before" if refusal.has_containers else "not injected"
         answer = admitted(uid, warnings_of(report, lead), auditAnnotations=_audit(report))
         return Review(answer, outcome, report.reasons, refusal=refusal)
-    more = {"patchType": "JSONPatch", "patch": base64.b64encode(result.patch).decode()} if result.patch else {}
-    answer = admitted(uid, warnings_of(report, "not injected"), **more, auditAnnotations=_audit(report))
+    answer = admitted(uid, warnings_of(report, "not injected"), **_patch(pod, result), auditAnnotations=_audit(report))
     return Review(answer, outcome, report.reasons)
+
+
+def _patch(pod: dict[str, Json], result: dict[str, Json]) -> dict[str, Json]:
+    operations = diff(pod, result)
+    if not operations:
+        return {}
+    return {"patchType": "JSONPatch", "patch": base64.b64encode(orjson.dumps(operations)).decode()}
 
 
 def _denied(uid: str, report: Report) -> dict[str, Json]:
