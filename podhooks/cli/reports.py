@@ -45,8 +45,6 @@ def path_of(each: ObjectReport, found: Finding) -> Path:
     annotation = _ANNOTATION.match(found.where)
     if annotation:
         return (*each.path, "metadata", "annotations", annotation[0])
-    if not found.where.startswith(("spec", "metadata", "template")):
-        return each.at
     parts = [index or name for index, name in _FIELD.findall(found.where)]
     return (*each.at, *(int(part) if part.isdigit() else part for part in parts))
 

@@ -10,8 +10,8 @@ from podhooks.annotations.plan import POD_OPTIONS, Callback, Mode, Plan, Policy
 from podhooks.annotations.writer import to_annotations
 from podhooks.context import Result
 from podhooks.inject import ObjectReport
-from podhooks.inject.manifests import look_up
 from podhooks.inject.shapes import Json
+from podhooks.inject.templates import look_up
 from podhooks.pod.object import mapping, mappings
 from podhooks.value import Value
 

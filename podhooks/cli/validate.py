@@ -18,8 +18,8 @@ from podhooks import contract
 from podhooks.cli.arguments import add_settings_arguments, settings_from
 from podhooks.cli.files import add_file_argument, read_streams
 from podhooks.cli.reports import Judged, annotated, counted, finding_lines, judge, place_of
-from podhooks.inject.manifests import objects
 from podhooks.inject.shapes import Json
+from podhooks.inject.templates import objects
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from podhooks.annotations.finding import closest, shown
 from podhooks.errors import InputError, ManifestError
-from podhooks.inject.manifests import objects
 from podhooks.inject.shapes import Json
+from podhooks.inject.templates import objects
 from podhooks.kinds.resources import by_kind, clone
 from podhooks.pod.object import mapping, mappings, sequence, text
 from podhooks.value import Value

@@ -2,8 +2,9 @@
 
 from podhooks.inject.core import inject, uninject
 from podhooks.inject.inject_settings import Delivery, InjectSettings, parse_kubernetes_version
-from podhooks.inject.manifests import ObjectReport, inject_object, pod_templates, uninject_object
+from podhooks.inject.manifests import ObjectReport, inject_object, uninject_object
 from podhooks.inject.report import REASONS, Outcome, Report
+from podhooks.inject.templates import pod_templates
 
 __all__ = [
     "REASONS",

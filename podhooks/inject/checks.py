@@ -44,6 +44,9 @@ CODES: Mapping[str, Severity] = {
     # of objects around the pod, see manifests.py
     "misplaced": Severity.ERROR,
     "misplaced-too": Severity.WARNING,
+    "annotations-not-mapping": Severity.ERROR,
+    "no-template": Severity.WARNING,
+    "may-be-pruned": Severity.WARNING,
     "native-not-in-crd": Severity.ERROR,
 }
 """Every code of the injector's own findings; docs/inject.md describes each, a test compares them."""

@@ -12,10 +12,12 @@ from podhooks.value import Value
 
 NOT_ANNOTATED = "not-annotated"
 NO_CALLBACKS = "no-callbacks"
+NO_TEMPLATE = "no-template"
 
 REASONS: Mapping[str, str] = {
     NOT_ANNOTATED: "no podhooks.io annotations",
     NO_CALLBACKS: "neither podhooks.io/on-start nor podhooks.io/on-exit names a callback",
+    NO_TEMPLATE: "its podhooks.io annotations are on no pod template",
 }
 """Reasons to leave a pod alone that are nobody's mistake. All others are the codes of error findings."""
 

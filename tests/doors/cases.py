@@ -17,7 +17,7 @@ from podhooks.cli.arguments import add_settings_arguments, settings_from
 from podhooks.inject import InjectSettings, pod_templates
 from podhooks.inject.edit import plain
 from podhooks.inject.inject_settings import Delivery
-from podhooks.inject.manifests import OLD_POD_SCHEMA, look_up
+from podhooks.inject.templates import OLD_POD_SCHEMA, look_up
 from podhooks.value import Value
 from podhooks.version import __version__
 from podhooks.yamltext.stream import parse

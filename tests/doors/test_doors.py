@@ -15,7 +15,7 @@ from podhooks_operator.webhook.review import ReviewSettings, review
 
 from manifests.generate import text as manifest_text
 from podhooks.inject import inject, inject_object
-from podhooks.inject.manifests import look_up, pod_templates
+from podhooks.inject.templates import look_up, pod_templates
 from podhooks.yamltext.stream import parse
 from tests.doors.cases import GOLDEN, DoorCase, comparable, documents, door_cases
 

@@ -937,6 +937,87 @@ def test_annotations_on_an_object_without_pods_and_among_the_labels_are_errors()
     assert "annotations: move it to spec.template.metadata.annotations" in report.report.findings[0].message
 
 
+def custom(spec: Any, **more: Any) -> Pod:
+    return {"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": spec, **more}
+
+
+def test_a_template_is_found_at_any_depth_in_any_kind_and_in_any_list() -> None:
+    source = custom({"groups": [{"x": 1, "pod": TEMPLATE}], "leader": {"deep": [[TEMPLATE]]}})
+    for document, at in ((source, ()), ({"kind": "ResourceList", "items": [source]}, ("items", 0))):
+        result, reports = inject_object(document)
+        assert [each.path for each in reports] == [
+            (*at, "spec", "groups", 0, "pod"),
+            (*at, "spec", "leader", "deep", 0, 0),
+        ]
+        assert str(result).count("'on-exit', 'image'") == 2
+        assert uninject_object(result)[0] == document
+
+
+def test_a_custom_resource_that_may_lose_new_fields_is_said_once_with_what_needs_none() -> None:
+    source = custom({"a": TEMPLATE, "b": TEMPLATE})
+    _, reports = inject_object(source)
+    (found,) = [each for one in reports for each in one.report.findings if each.code == "may-be-pruned"]
+    assert (found.severity, found.where) == (Severity.WARNING, "spec.a")
+    assert "--delivery copy" in found.message
+    assert "podhooks.io/mode: classic" in found.message
+    _, (report,) = inject_object(custom({"a": CLASSIC_TEMPLATE}), InjectSettings(delivery=Delivery.COPY))
+    assert "may-be-pruned" not in {each.code for each in report.report.findings}
+    _, (report,) = inject_object(wrapped("Job", TEMPLATE))
+    assert "may-be-pruned" not in {each.code for each in report.report.findings}
+
+
+def test_the_advice_for_a_misplaced_annotation_of_a_custom_resource_works_when_it_is_followed() -> None:
+    source = custom({"deep": [{"pod": BARE}]})
+    source["metadata"]["annotations"] = {contract.ON_EXIT: "a:b"}
+    result, (report,) = inject_object(source)
+    assert (result, report.report.reasons) == (source, ("misplaced",))
+    assert "move it to spec.deep[0].pod.metadata.annotations" in report.report.findings[0].message
+    moved = custom({"deep": [{"pod": {**BARE, "metadata": {"annotations": {contract.ON_EXIT: "a:b"}}}}]})
+    assert inject_object(moved)[1][0].report.injectable
+
+
+@pytest.mark.parametrize(
+    ("spec", "where"),
+    [
+        ({"driver": {"annotations": {contract.ON_EXIT: "a:b"}}}, f"spec.driver.annotations[{contract.ON_EXIT}]"),
+        ({"podAnnotations": {"podhooks.io/on-exti": "a:b"}}, "spec.podAnnotations[podhooks.io/on-exti]"),
+        ({"podMetadata": {contract.ON_EXIT: "a:b"}}, f"spec.podMetadata[{contract.ON_EXIT}]"),
+        ({"annotations": [{"name": contract.ON_EXIT, "value": "a:b"}]}, "spec.annotations"),
+        ({"annotations": f"{contract.ON_EXIT}: a:b"}, "spec.annotations"),
+    ],
+)
+def test_an_annotation_that_nothing_comes_of_is_a_warning_that_names_who_sees_the_pods(spec: Any, where: str) -> None:
+    source = custom(spec)
+    result, (report,) = inject_object(source)
+    (found,) = report.report.findings
+    assert (found.code, found.severity, found.where) == ("no-template", Severity.WARNING, where)
+    assert "the webhook or the admission policy injects those" in found.message
+    assert (result, report.report.outcome, report.report.reasons) == (source, Outcome.SKIPPED, ("no-template",))
+
+
+@pytest.mark.parametrize(
+    "annotations", [[{contract.ON_EXIT: "a:b"}], [f"{contract.ON_EXIT}=a:b"], f"{contract.ON_EXIT}: x"]
+)
+def test_annotations_that_are_no_mapping_are_an_error(annotations: Any) -> None:
+    for source in (
+        {**pod(), "metadata": {"annotations": annotations}},
+        wrapped("Job", {"metadata": {"annotations": annotations}, "spec": pod()["spec"]}),
+        custom({"x": {"metadata": {"annotations": annotations}, "spec": pod()["spec"]}}),
+    ):
+        result, (report,) = inject_object(source)
+        assert (result, report.report.reasons) == (source, ("annotations-not-mapping",))
+
+
+def test_labels_selectors_and_records_of_what_was_are_no_annotations() -> None:
+    for document in (
+        custom({"selector": {"matchLabels": {contract.ON_EXIT: "x"}}, "labels": {contract.ON_EXIT: "x"}}),
+        {"apiVersion": "apps/v1", "kind": "ControllerRevision", "data": {"spec": {"template": TEMPLATE}}},
+        {"kind": "Namespace", "metadata": {"name": "n", "labels": {contract.INJECTION_LABEL: "enabled"}}},
+        custom({"x": {"metadata": {"annotations": ["a", {"b": "c"}]}}}),
+    ):
+        assert inject_object(document) == (document, ())
+
+
 def test_a_jobs_own_deadline_is_looked_at() -> None:
     source = wrapped("Job", TEMPLATE)
     source["spec"]["activeDeadlineSeconds"] = 60

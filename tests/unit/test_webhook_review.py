@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from podhooks import contract
 from podhooks.annotations.finding import Finding, Severity
 from podhooks.inject import InjectSettings, inject, pod_templates
-from podhooks.inject.manifests import look_up
+from podhooks.inject.templates import look_up
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 DEFAULTS = ReviewSettings()
