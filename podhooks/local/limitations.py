@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from podhooks.kinds.resources import Json
+from podhooks.pod.object import mapping, mappings, text
 
 _POD_FIELDS = {
     "nodeSelector": "there is one node, every pod runs on it",
@@ -49,7 +49,7 @@ def notices(pod_spec: Mapping[str, Any]) -> list[str]:
 
 
 def _lines(spec: Mapping[str, Any]) -> Iterator[str]:
-    images = [c.get("image", "") for c in _containers(spec)]
+    images = [text(c.get("image")) for c in _containers(spec)]
     if images:
         yield f"image ({', '.join(dict.fromkeys(images))}): not pulled, containers see this machine's file system"
     for field, why in _POD_FIELDS.items():
@@ -57,19 +57,19 @@ def _lines(spec: Mapping[str, Any]) -> Iterator[str]:
             yield f"{field}: {why}"
     if spec.get("securityContext"):
         yield f"securityContext: {_SECURITY_IGNORED}"
-    for volume in spec.get("volumes") or ():
+    for volume in mappings(spec.get("volumes")):
         yield from _volume(volume)
     for container in _containers(spec):
         yield from _container(container)
 
 
-def _containers(spec: Mapping[str, Any]) -> list[Json]:
-    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+def _containers(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*mappings(spec.get("initContainers")), *mappings(spec.get("containers"))]
 
 
-def _volume(volume: Json) -> Iterator[str]:
+def _volume(volume: Mapping[str, Any]) -> Iterator[str]:
     name = volume.get("name")
-    rules: dict[str, Callable[[Json], str]] = {
+    rules: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "persistentVolumeClaim": lambda _: "a directory that lasts as long as this local cluster",
         "image": lambda source: f"image {source.get('reference')} must be mapped to a local directory (image_volumes)",
         "hostPath": lambda source: f"this machine's {source.get('path')}",
@@ -80,17 +80,16 @@ def _volume(volume: Json) -> Iterator[str]:
     }
     known = {*rules, "configMap", "secret", "downwardAPI", "projected"}
     for kind, source in volume.items():
-        if kind in rules and (line := rules[kind](source or {})):
+        if kind in rules and (line := rules[kind](mapping(source))):
             yield f"volume {name}: {line}"
         elif kind != "name" and kind not in known:
             yield f"volume {name}: {kind} volumes don't exist locally, the pod will wait for it"
 
 
-def _container(container: Json) -> Iterator[str]:
+def _container(container: Mapping[str, Any]) -> Iterator[str]:
     name = container.get("name")
-    resources = container.get("resources") or {}
-    if resources.get("limits"):
-        limits = ", ".join(f"{key} {value}" for key, value in resources["limits"].items())
+    if given := mapping(mapping(container.get("resources")).get("limits")):
+        limits = ", ".join(f"{key} {value}" for key, value in given.items())
         yield f"container {name}: resource limits ({limits}) are not enforced, so nothing is OOMKilled by them"
     if container.get("securityContext"):
         yield f"container {name}: securityContext: {_SECURITY_IGNORED}"
@@ -99,8 +98,8 @@ def _container(container: Json) -> Iterator[str]:
             yield f"container {name}: {field}: {why}"
     if not container.get("command"):
         yield f"container {name}: it has no command, and an image's entrypoint is unknown here: it will not start"
-    if any(rule.get("action") not in ("Restart", None) for rule in container.get("restartPolicyRules") or ()):
+    if any(rule.get("action") not in ("Restart", None) for rule in mappings(container.get("restartPolicyRules"))):
         yield f"container {name}: restartPolicyRules: only the action Restart exists locally"
-    for mount in container.get("volumeMounts") or ():
+    for mount in mappings(container.get("volumeMounts")):
         if mount.get("mountPropagation") not in (None, "None"):
             yield f"container {name}: mountPropagation of {mount.get('mountPath')}: mounts are private"

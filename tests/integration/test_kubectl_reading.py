@@ -92,6 +92,6 @@ def test_manifests_before_and_after(case: str) -> None:
         found = [
             each
             for document in parse(text, name).documents
-            for each in (document.value["items"] if document.value["kind"] == "List" else [document.value])
+            for each in (document.value["items"] if document.value["kind"].endswith("List") else [document.value])
         ]
         assert [with_annotation(each) for each in found] == by_kubectl(text)

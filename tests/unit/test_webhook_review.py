@@ -14,12 +14,12 @@ from podhooks_operator.webhook.admissionwarnings import MAX_ALL_CHARACTERS, MAX_
 from podhooks_operator.webhook.events import MAX_MESSAGE, counted_up, event, message
 from podhooks_operator.webhook.jsondiff import diff
 from podhooks_operator.webhook.review import Refusal, ReviewSettings, review
-from ruamel.yaml import YAML
 
 from podhooks import contract
 from podhooks.annotations.finding import Finding, Severity
 from podhooks.inject import InjectSettings, inject, pod_templates
 from podhooks.inject.templates import look_up
+from podhooks.yamltext.stream import load
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 DEFAULTS = ReviewSettings()
@@ -36,7 +36,7 @@ def pods() -> list[Any]:
     """Every pod template of the golden manifests."""
     found: list[Any] = []
     for path in sorted(GOLDEN.glob("*/input.yaml")):
-        for document in YAML(typ="safe", pure=True).load_all(path.read_text("utf-8")):
+        for document in load(path.read_text("utf-8"), path.parent.name):
             for obj, _, below in pod_templates(document or {}):
                 pod = json.loads(json.dumps(look_up(obj, below)))  # anchors make shared objects, JSON has none
                 found.append(pytest.param(pod, id=f"{path.parent.name}-{len(found)}"))
