@@ -40,6 +40,7 @@ COMMANDS = (
     Command("explain", "podhooks.cli.explain", "show what runs when, and what a failure does"),
     Command("run", "podhooks.cli.run", "run a manifest to its end, here or on a cluster", lasting=True),
     Command("status", "podhooks.cli.status", "how pods ended, and what became of their callbacks"),
+    Command("release", "podhooks.cli.release", "let go of pods that the rescuer holds"),
     Command("check", "podhooks.cli.check", "whether a cluster is fit for Podhooks, and Podhooks works in it"),
     Command("prefect", "podhooks.cli.prefect", "print a Prefect work pool's template with callbacks as variables"),
     Command("render", "podhooks.cli.render", "print objects for a cluster administrator to apply"),

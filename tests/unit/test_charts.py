@@ -638,6 +638,20 @@ def test_the_rescuers_values_are_the_operators_flags() -> None:
     assert [each["name"] for each in container["ports"]] == ["health"]
 
 
+def test_uninstalling_releases_all_pods_before_and_after() -> None:
+    objects = operator({"rescuer": {"enabled": True}, "tolerations": [{"operator": "Exists"}]})
+    hooks = [each for each in objects if "delete" in each["metadata"].get("annotations", {}).get("helm.sh/hook", "")]
+    assert {each["kind"] for each in hooks} == {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Job"}
+    assert {each["metadata"]["annotations"]["helm.sh/hook"] for each in hooks} == {"pre-delete,post-delete"}
+    (job,) = (each for each in hooks if each["kind"] == "Job")
+    spec = job["spec"]["template"]["spec"]
+    assert spec["containers"][0]["command"] == ["python3", "-m", "podhooks.cli", "release", "-A"]
+    assert spec["tolerations"] == [{"operator": "Exists"}]
+    assert violations(spec) == []
+    for each in hooks:
+        kubernetes_validate.validate(each, "1.36", strict=True)
+
+
 def test_without_the_rescuer_there_is_nothing_of_it() -> None:
     assert not [each for each in operator({}) if "rescue" in json.dumps(each).replace("rescuer.enabled", "")]
 
