@@ -19,7 +19,7 @@ HELM = $(shell $(BIN)/python -c 'from tests.helm import helm_binary; print(helm_
 GH ?= gh
 TAG ?=
 
-.PHONY: demo test faults e2e check benchmark format clean charts docs manifests image wheels version dist chart-packages release-notes github-release
+.PHONY: demo test faults model e2e check benchmark format clean charts docs manifests image wheels version dist chart-packages release-notes github-release
 
 demo: $(VENV)/.demo  ## four runs of a real Job manifest on the embedded one-node stand-in
 	$(BIN)/python examples/demo.py
@@ -29,6 +29,9 @@ test: $(VENV)/.installed  ## every test that needs no cluster
 
 faults: $(VENV)/.installed  ## the fault matrix on the stand-in; on a cluster: FAULTS_ARGS='--kubeconfig FILE --collector-host HOST --runs 10'
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
+
+model:  ## the rescuer's protocol in every order of its steps; needs spin and a C compiler
+	tests/model/check.sh
 
 e2e: $(VENV)/.installed  ## the e2e suite on a kind cluster made for it (kind, docker, and our image from `make image`)
 	IMAGE=$(IMAGE) PYTHON=$(BIN)/python tests/e2e/on_kind.sh $(PYTEST_ARGS)
