@@ -153,16 +153,11 @@ def _arguments(fields: Mapping[str, Json], at: Place) -> Mapping[str, Json]:
 def with_keys(callbacks: Iterable[Callback]) -> tuple[Callback, ...]:
     """The callbacks with keys that differ: what is called, and `#2` at the second one of the same name."""
     counts: dict[str, int] = {}
-    keys: set[str] = set()
     keyed = []
     for callback in callbacks:
         base = callback.call or _command_key(callback.exec)
-        key = base
-        while key in keys:
-            counts[base] = counts.get(base, 1) + 1
-            key = f"{base}#{counts[base]}"
-        keys.add(key)
-        keyed.append(callback.replace(key=key))
+        count = counts[base] = counts.get(base, 0) + 1
+        keyed.append(callback.replace(key=base if count == 1 else f"{base}#{count}"))
     return tuple(keyed)
 
 

@@ -85,7 +85,7 @@ def latest_start(known: Known, deadline: float | None) -> float | None:
             return last
         # Main is dead. During a deletion that is all there is to learn; else the API may only lag behind.
         if known.hopeless or is_deleting(known.pod):
-            return min(last, known.term_at)
+            return known.term_at
         patience = max(last - known.term_at, known.grace_seconds / 10)
         return known.term_at + (patience if known.troubled else min(SETTLE_SECONDS, patience))
     return last

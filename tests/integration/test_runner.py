@@ -26,6 +26,7 @@ from podhooks.context import Hook, PodInfo, RunContext
 from podhooks.runtime import child, children
 from podhooks.runtime.forked import data_limit, import_path
 from podhooks.runtime.record import parse_message
+from podhooks.runtime.runner import leaves_time
 
 RUN_LIST = Path(__file__).with_name("run_list.py")
 PATIENCE_SECONDS = 40.0
@@ -305,6 +306,47 @@ def test_a_retry_does_not_take_the_time_of_later_callbacks(lists: Lists) -> None
     assert answer.outcomes[0]["attempts"] == 1
     assert answer.messages[0] == "ValueError: x (no time is left for a retry)"
     assert (answer.outcomes[0].get("cut"), answer.outcomes[1].get("cut")) == (True, None)
+
+
+def test_a_retry_may_take_the_time_of_a_later_callback_that_is_not_wanted(lists: Lists) -> None:
+    lists.write("def f(): raise ValueError('x')\ndef g(): pass\n")
+    unwanted = {"call": "hooks:g", "timeout_seconds": 1000.0, "when": ["Succeeded"]}
+    answer = lists.run({"call": "hooks:f", "retries": 1}, unwanted, deadline=100.0, result="Failed")
+    assert answer.statuses == ["failed", "skipped"]
+    assert answer.outcomes[0]["attempts"] == 2
+
+
+@pytest.mark.parametrize(
+    ("left", "timeout", "least", "worth_it"),
+    [(100.0, 1000.0, 50.0, True), (100.0, 1000.0, 150.0, False), (100.0, 50.0, 150.0, True), (5.0, 50.0, 10.0, False)],
+)
+def test_a_retry_needs_its_timeout_or_the_least_time(
+    left: float, timeout: float, least: float, worth_it: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podhooks.runtime.runner.LEAST_RETRY_SECONDS", least)
+    delay = 7.0
+    assert leaves_time(time.monotonic() + delay + left, delay, timeout) is worth_it
+
+
+HELD = """
+import os, time
+from podhooks.runtime import children, processes
+children.UNKILLABLE_SECONDS = 0.2
+processes.signal_group = processes.end_leftovers = lambda *_: None  # as if the kernel held the process
+runner = os.getpid()
+def work(report):
+    while os.getppid() == runner:
+        time.sleep(0.02)
+    return 0
+ended = children.run(children.Work("held", work), children.Watch(0.1), mark=b"")
+print(ended.cut_off.name, ended.message)
+"""
+
+
+def test_a_process_that_cannot_be_killed_is_not_waited_for() -> None:
+    """Such a process sleeps in the kernel, as on a hung network file system, which can't be made here."""
+    ran = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert (ran.stdout, ran.stderr) == ("TIMED_OUT could not even be killed: the kernel holds it\n", "")
 
 
 def test_the_idempotency_key_is_the_same_for_all_attempts(lists: Lists) -> None:

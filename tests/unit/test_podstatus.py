@@ -568,6 +568,31 @@ def of_main(**status: Any) -> dict[str, Any]:
     return {"containerStatuses": [{"name": "main", "restartCount": 0, **status}]}
 
 
+def disrupted(pod: Pod, since: str) -> Pod:
+    announced = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    pod["status"].setdefault("conditions", []).append({**announced, "lastTransitionTime": since})
+    return pod
+
+
+def test_a_disruption_that_was_announced_and_not_carried_out_ended_nothing() -> None:
+    """The eviction API sets the condition and then deletes the pod; a refused deletion leaves the condition."""
+    pod = disrupted(ended_pod(3), "2026-11-23T00:00:01Z")
+    pod["spec"]["restartPolicy"] = "Never"
+    assert judge(pod).result is Result.FAILED
+
+
+@pytest.mark.parametrize(("unready", "result"), [("00:00:05", Result.FAILED), ("00:00:09", Result.EVICTED)])
+def test_of_an_end_in_the_second_of_the_eviction_readiness_tells_what_came_first(unready: str, result: Result) -> None:
+    pod = disrupted(ended_pod(3), "2026-11-23T00:00:05Z")
+    pod["spec"] |= {"restartPolicy": "Never", "containers": [{"name": "main"}, {"name": "on-exit"}]}
+    later = {"exitCode": 0, "finishedAt": "2026-11-23T00:00:09Z"}
+    pod["status"]["phase"] = "Failed"
+    pod["status"]["containerStatuses"].append({"name": "on-exit", "restartCount": 0, "state": {"terminated": later}})
+    at = f"2026-11-23T{unready}Z"
+    pod["status"]["conditions"].append({"type": "ContainersReady", "status": "False", "lastTransitionTime": at})
+    assert judge(pod, "main").result is result
+
+
 def deleted(pod: Pod) -> Pod:
     pod["metadata"].update(deletionTimestamp="2026-11-23T00:00:40Z", deletionGracePeriodSeconds=30)
     return pod

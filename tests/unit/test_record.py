@@ -205,6 +205,14 @@ def test_a_message_of_an_earlier_life_replaces_a_lost_file(tmp_path: Path) -> No
     assert (second.data, second.exit_info) == (first.data, ExitInfo(Result.FAILED, 3))
 
 
+def test_merging_takes_the_end_of_an_attempt_that_the_file_shows_as_begun(tmp_path: Path) -> None:
+    ended, begun = opened(tmp_path / "ended"), opened(tmp_path / "begun")
+    ended.finish(CallbackOutcome("a:b", Status.SUCCEEDED, 1))
+    begun.begin("a:b", 1)
+    begun.merge(ended.to_message().decode())
+    assert begun.outcome("a:b") == CallbackOutcome("a:b", Status.SUCCEEDED, 1)
+
+
 def test_merging_never_turns_back_what_is_known(tmp_path: Path) -> None:
     old = opened(tmp_path / "old")
     old.begin("a:b", 1)
