@@ -20,6 +20,7 @@ from podhooks.annotations.plan import TABLE, USER_ANNOTATIONS, Plan
 from podhooks.inject import InjectSettings, containers
 from podhooks.inject.case import Case
 from podhooks.inject.inject_settings import DEFAULT_RESOURCES, Delivery
+from podhooks.inject.needs import WRITTEN_BY_KUBELET
 from podhooks.render.annotation_schemas import words_of_choices
 from podhooks.render.pod_rbac import pod_rules
 from podhooks.version import __version__
@@ -99,6 +100,7 @@ def library_contract() -> dict[str, Any]:
         "runtimeMount": mounts[contract.RUNTIME_VOLUME],
         "volumes": containers.volumes(_installed(sample)),
         "runtimeDir": contract.RUNTIME_DIR,
+        "writtenByKubelet": list(WRITTEN_BY_KUBELET),
         "serviceAccountDir": contract.SERVICE_ACCOUNT_DIR,
         "podRules": pod_rules(),
     }

@@ -16,6 +16,7 @@ ON_EXIT_TIMEOUT = PREFIX + "on-exit-timeout"
 ON_START_RETRIES = PREFIX + "on-start-retries"
 ON_EXIT_RETRIES = PREFIX + "on-exit-retries"
 ON_EXIT_WHEN = PREFIX + "on-exit-when"
+ON_EXIT_POSITION = PREFIX + "on-exit-position"
 MAIN_CONTAINER = PREFIX + "main-container"
 MODE = PREFIX + "mode"
 IMAGE = PREFIX + "image"
@@ -67,9 +68,8 @@ MAX_TIMEOUT_SECONDS = 7 * 24 * 3600.0
 
 # What the injector adds to a pod.
 ON_START_CONTAINER = "on-start"  # init container
-ON_EXIT_CONTAINER = (
-    "on-exit"  # native: init container with restartPolicy Always, listed first; classic: a container, last
-)
+# native: init container with restartPolicy Always, behind the user's init containers; classic: a container, last
+ON_EXIT_CONTAINER = "on-exit"
 RUNTIME_CONTAINER = "podhooks-runtime"  # copying init container, only with delivery `copy`
 OUR_CONTAINERS = frozenset({ON_START_CONTAINER, ON_EXIT_CONTAINER, RUNTIME_CONTAINER})
 
@@ -96,7 +96,7 @@ STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT")
 SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 # Environment of our containers. The injector sets them; the programs read them once, in main().
-ENV_MAIN_CONTAINER = "PODHOOKS_MAIN_CONTAINER"
+ENV_MAIN_CONTAINER = "PODHOOKS_MAIN_CONTAINER"  # who main is: chosen once, and written here
 ENV_MODE = "PODHOOKS_MODE"
 ENV_GRACE_SECONDS = "PODHOOKS_GRACE_SECONDS"
 ENV_POD_NAME = "PODHOOKS_POD_NAME"

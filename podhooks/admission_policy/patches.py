@@ -56,7 +56,7 @@ def _volumes(settings: PolicySettings) -> list[Cel]:
 def _our_containers(settings: PolicySettings) -> list[Cel]:
     field = "/spec/initContainers"
     parts = [_ops(add(field, Cel("[]")), when="!has(object.spec.initContainers)")]
-    place = "variables.firstFree"
+    place = "variables.onExitIndex"
     if settings.inject.delivery is Delivery.COPY:
         parts.append(_ops(add(f"{field}/0", _runtime_container(settings))))
         place += " + 1"

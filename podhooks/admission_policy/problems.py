@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from podhooks import contract
-from podhooks.admission_policy import resource_variables
+from podhooks.admission_policy import needs, resource_variables
 from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quoted
 from podhooks.admission_policy.predicates import is_shared_env, is_shared_mount
 from podhooks.admission_policy.reserve import is_duration
-from podhooks.annotations.plan import TABLE, Mode
+from podhooks.annotations.plan import TABLE, Mode, Position
 from podhooks.inject import containers
 from podhooks.inject.checks import MIRROR_ANNOTATION, OUR_ROOT
 
@@ -22,11 +22,18 @@ SHAPING = tuple(each.name for each in TABLE if each.shapes_pod)
 
 
 def problem() -> Cel:
-    return first_match(((f"({condition})", quoted(text)) for condition, text in reasons()), '""')
+    """The last of them in a variable of its own: engines of CEL bound how deep an expression may be."""
+    own = ((f"({condition})", quoted(text)) for condition, text in _own_reasons())
+    return first_match(own, "variables.needProblem")
 
 
 def reasons() -> Iterator[tuple[str, str]]:
     """Conditions, and the sentences for people; docs/admission-policy.md has a table of them."""
+    yield from _own_reasons()
+    yield from needs.reasons()
+
+
+def _own_reasons() -> Iterator[tuple[str, str]]:
     yield from _kind_of_pod()
     yield from _annotations()
     yield from _names_taken()
@@ -46,6 +53,16 @@ def _annotations() -> Iterator[tuple[str, str]]:
     yield f"{listed(SHAPING)}.exists(name, {empty})", "an annotation is empty"
     modes = [each.value for each in Mode]
     yield f"!(variables.mode in {listed(modes)})", f"{contract.MODE} must be {' or '.join(modes)}"
+    positions = [each.value for each in Position]
+    yield (
+        f"!(variables.position in {listed(positions)})",
+        f"{contract.ON_EXIT_POSITION} must be {' or '.join(positions)}",
+    )
+    first = f"variables.position == {quoted(Position.FIRST.value)}"
+    yield (
+        f"{first} && variables.mode == {quoted(Mode.CLASSIC.value)}",
+        f"{contract.ON_EXIT_POSITION}: first is for native mode: in classic mode on-exit starts with main",
+    )
     everyone = quoted(contract.ALL_CONTAINERS)
     unknown = f"variables.mainLabel != {everyone} && !(variables.mainLabel in variables.names)"
     yield unknown, f"{contract.MAIN_CONTAINER} names no container of this pod"

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from podhooks import contract
 from podhooks.admission_policy.cel import first_match, pattern, quoted
+from podhooks.admission_policy.needs import need_variables
 from podhooks.admission_policy.policy_settings import PolicySettings
 from podhooks.admission_policy.predicates import is_main, is_shared_env, is_shared_mount, takes_shared_path
 from podhooks.admission_policy.problems import problem
 from podhooks.admission_policy.reserve import reserve_variables
 from podhooks.admission_policy.resource_variables import resource_variables
+from podhooks.annotations.plan import Position
 from podhooks.inject.marks import LABELS
 
 Variables = dict[str, str]
@@ -25,6 +27,7 @@ def variables(settings: PolicySettings) -> Variables:
         **reserve_variables(),
         **resource_variables(settings.inject.resources),
         **_container_variables(),
+        **need_variables(),
         "problem": problem(),
         **_status_variables(),
     }
@@ -38,6 +41,7 @@ def _annotation_variables() -> Variables:
         "mode": _given(contract.MODE, "native"),
         "python": _given(contract.PYTHON, contract.DEFAULT_PYTHON),
         "image": _given(contract.IMAGE, contract.MAIN_IMAGE),
+        "position": _given(contract.ON_EXIT_POSITION, Position.LAST.value),
         "withExit": f"{quoted(contract.ON_EXIT)} in variables.given",
         "guaranteed": f"variables.withExit && {_given(contract.GUARANTEE, '')} == {quoted(contract.GUARANTEE_CLUSTER)}",
     }
@@ -79,7 +83,8 @@ def _container_variables() -> Variables:
         "env": "variables.main.?env.orValue([])",
         "mounts": f"variables.main.?volumeMounts.orValue([]).filter(m, !({takes_shared_path('m')}))",
         "security": "variables.main.?securityContext.orValue({})",
-        "firstFree": (
+        "onExitIndex": (
+            f"variables.position == {quoted(Position.LAST.value)} ? variables.initContainers.size() :\n"
             "([0] + variables.initContainers.transformList(i, c, "
             "c.?restartPolicy.orValue('') == 'Always', i + 1)).max()"
         ),

@@ -56,6 +56,8 @@ CODES: Mapping[str, Severity] = {
     "fail-in-native": Severity.ERROR,
     "bad-main-container": Severity.ERROR,
     "bad-mode": Severity.ERROR,
+    "bad-position": Severity.ERROR,
+    "first-in-classic": Severity.ERROR,
     "bad-image": Severity.ERROR,
     "bad-python": Severity.ERROR,
     "bad-guarantee": Severity.ERROR,

@@ -18,6 +18,7 @@ from podhooks.annotations.plan import (
     Callback,
     Mode,
     Plan,
+    Position,
     total_timeout,
 )
 from podhooks.context import Hook
@@ -70,6 +71,7 @@ def parse(annotations: Mapping[str, str]) -> tuple[Plan, tuple[Finding, ...]]:
     on_exit = _callbacks(_rules(Hook.ON_EXIT, source, may_fail=may_fail), source)
     reserve = _reserve(options["reserve_seconds"], on_exit, source)
     plan = Plan(on_start=on_start, on_exit=on_exit, **{**options, "reserve_seconds": reserve})
+    _check_position(plan, source)
     _check_presence(source)
     return plan, tuple(found)
 
@@ -148,6 +150,15 @@ def _reserve(given: float, on_exit: tuple[Callback, ...], source: Source) -> flo
     elif reserve < default or (contract.RESERVE in source.texts and reserve < needed):
         at.add("short-reserve", _cut_short(f"is {format_duration(reserve)}, but", needed))
     return reserve
+
+
+def _check_position(plan: Plan, source: Source) -> None:
+    if plan.position is Position.FIRST and plan.mode is Mode.CLASSIC:
+        source.at(contract.ON_EXIT_POSITION).add(
+            "first-in-classic",
+            "first is for native mode: in classic mode on-exit is an ordinary container, which starts with main: "
+            f"remove this, or {contract.MODE}",
+        )
 
 
 def _cut_short(but: str, needed: float) -> str:

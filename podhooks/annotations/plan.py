@@ -47,6 +47,13 @@ class Mode(str, Enum):
     CLASSIC = "classic"
 
 
+class Position(str, Enum):
+    """Where on-exit, as a native sidecar, starts among the user's init containers."""
+
+    LAST = "last"  # behind all of them: everything that main's container needs is there
+    FIRST = "first"  # as early as may be, so that on_exit also runs when one of them fails
+
+
 class Guarantee(str, Enum):
     POD = "pod"
     CLUSTER = "cluster"
@@ -80,6 +87,7 @@ class Plan(Value):
     on_exit: tuple[Callback, ...] = ()
     main_container: str | None = None
     mode: Mode = Mode.NATIVE
+    position: Position = Position.LAST
     image: str = contract.MAIN_IMAGE
     python: str = contract.DEFAULT_PYTHON
     reserve_seconds: float = 0.0
@@ -217,6 +225,16 @@ TABLE = (
         "`always`, `success`, `failure`, or the results for which on_exit runs, like `OOMKilled, Evicted`",
         hook=Hook.ON_EXIT,
         key="when",
+    ),
+    Annotation(
+        contract.ON_EXIT_POSITION,
+        "position",
+        CHOICE,
+        "where on-exit starts in native mode. `last`: behind your init containers; `first`: in front of them, so that "
+        "on_exit also runs when one of them fails",
+        hook=Hook.ON_EXIT,
+        shapes_pod=True,
+        variable="callback_position",
     ),
     Annotation(
         contract.MAIN_CONTAINER,

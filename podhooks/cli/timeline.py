@@ -55,20 +55,28 @@ def _chosen(plan: Plan) -> Iterator[Line]:
 def _before(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
     inits = list(mappings(spec.get("initContainers")))
     names = [str(each.get("name")) for each in inits]
-    others = [name for name in names if name not in contract.OUR_CONTAINERS]
     if contract.RUNTIME_CONTAINER in names:
         yield block("prepare", f"init container {contract.RUNTIME_CONTAINER} copies the runtime into the pod")
-    if contract.ON_EXIT_CONTAINER in names:
-        behind = names[names.index(contract.ON_EXIT_CONTAINER) - 1] if names[0] in others else ""
-        place = f" (behind {behind})" if behind else ""
-        yield block("prepare", f"sidecar {contract.ON_EXIT_CONTAINER} starts{place} and waits for main's end")
-    if others:
-        yield block("", f"your init containers: {', '.join(others)}")
+    at = names.index(contract.ON_EXIT_CONTAINER) if contract.ON_EXIT_CONTAINER in names else len(inits)
+    yield from _yours(inits[:at], "no on_exit runs: its container isn't there yet" if plan.on_exit else "")
+    if at < len(inits):
+        yield block("prepare", f"sidecar {contract.ON_EXIT_CONTAINER} starts and waits for main's end")
+    yield from _yours(inits[at:], "on_exit runs")
     image = next((each.get("image") for each in inits if each.get("name") == contract.ON_START_CONTAINER), "")
     yield block("on_start", f"init container {contract.ON_START_CONTAINER}{_in(image)}")
     if plan.on_exit:
         yield block("", "first checks that every on_exit callback can be found: if not, main never starts")
     yield from callback_lines(plan.on_start, "main never starts" + (", on_exit runs" if plan.on_exit else ""))
+
+
+def _yours(inits: Sequence[Mapping[str, Json]], then: str) -> Iterator[Line]:
+    """The user's init containers among these, and what comes of a failure of one."""
+    yours = [each for each in inits if each.get("name") not in contract.OUR_CONTAINERS]
+    if yours:
+        yield block("prepare", f"your init containers: {', '.join(str(each.get('name')) for each in yours)}")
+    failing = [str(each.get("name")) for each in yours if each.get("restartPolicy") != "Always"]
+    if failing and then:
+        yield block("", f"   if {' or '.join(failing)} fails: {then}", MUTED)
 
 
 def _main(spec: Mapping[str, Json], main: str) -> Iterator[Line]:

@@ -9,12 +9,12 @@ from podhooks import contract
 from podhooks.annotations.durations import format_duration
 from podhooks.annotations.finding import Finding, Severity, did_you_mean
 from podhooks.annotations.plan import Mode
-from podhooks.inject import containers, dask, pod_resources
+from podhooks.inject import containers, dask, needs, pod_resources
 from podhooks.inject.case import Case
 from podhooks.inject.container_resources import is_quantity
 from podhooks.inject.inject_settings import Delivery
 from podhooks.inject.shapes import Json
-from podhooks.pod.object import mapping, mappings, sequence, text, whole
+from podhooks.pod.object import is_shared_mount, mapping, mappings, sequence, text, whole
 
 CODES: Mapping[str, Severity] = {
     "malformed-pod": Severity.ERROR,
@@ -24,6 +24,8 @@ CODES: Mapping[str, Severity] = {
     "mirror-pod": Severity.ERROR,
     "unknown-main": Severity.ERROR,
     "unknown-default-container": Severity.WARNING,
+    "guessed-main": Severity.WARNING,
+    **needs.CODES,
     "container-taken": Severity.ERROR,
     "volume-taken": Severity.ERROR,
     "mount-taken": Severity.ERROR,
@@ -97,6 +99,12 @@ def _main(case: Case) -> Iterator[Finding]:
     if wanted is None and default is not None and default not in names:
         problem = f"names {default!r}, which is no container of this pod, so main is {case.main_label!r}, the first"
         yield finding("unknown-default-container", contract.DEFAULT_CONTAINER_ANNOTATION, problem)
+    elif wanted is None and default is None and case.chosen is None and len(names) > 1:
+        problem = (
+            f"the pod has {len(names)} containers and nothing says which one is main, so it is {case.main_label!r}, "
+            f"the first: name it in {contract.MAIN_CONTAINER}"
+        )
+        yield finding("guessed-main", "spec.containers", problem)
 
 
 def _names_taken(case: Case) -> Iterator[Finding]:
@@ -119,7 +127,7 @@ def _main_fields_taken(case: Case) -> Iterator[Finding]:
         where = f"spec.containers[{number}]"
         for index, each in enumerate(mappings(main.get("volumeMounts"))):
             path = text(each.get("mountPath")).rstrip("/")
-            if (path == OUR_ROOT or path.startswith(OUR_ROOT + "/")) and not containers.is_shared_mount(each):
+            if (path == OUR_ROOT or path.startswith(OUR_ROOT + "/")) and not is_shared_mount(each):
                 problem = f"{path} is below {OUR_ROOT}, where Podhooks mounts its own volumes: mount it elsewhere"
                 yield finding("mount-taken", f"{where}.volumeMounts[{index}].mountPath", problem)
         for index, each in enumerate(mappings(main.get("env"))):
@@ -221,6 +229,7 @@ CHECKS = (
     _main,
     _names_taken,
     _main_fields_taken,
+    needs.not_there_yet,
     _resources,
     pod_resources.too_small,
     _kubernetes,

@@ -11,7 +11,7 @@ from podhooks.annotations.plan import Mode
 from podhooks.inject.case import Case
 from podhooks.inject.inject_settings import Delivery
 from podhooks.inject.shapes import Json
-from podhooks.pod.object import mapping, mappings
+from podhooks.pod.object import is_shared_mount, mapping, mappings
 
 SHARED_MOUNT = {"name": contract.SHARED_VOLUME, "mountPath": contract.SHARED_DIR}
 SHARED_ENV = {"name": contract.ENV_SHARED_DIR, "value": contract.SHARED_DIR}
@@ -171,10 +171,6 @@ def _common(case: Case) -> dict[str, Json]:
         "securityContext": security_context(case.main),
         "terminationMessagePolicy": "File",  # FallbackToLogsOnError would put a log where the record is expected
     }
-
-
-def is_shared_mount(mount: Mapping[str, Json]) -> bool:
-    return mount.get("name") == contract.SHARED_VOLUME and mount.get("mountPath") == contract.SHARED_DIR
 
 
 def _unconfined(profile: Json) -> bool:

@@ -31,7 +31,7 @@ from podhooks.inject.report import (
 )
 from podhooks.inject.shapes import Json, Pod
 from podhooks.inject.status import Status
-from podhooks.pod.object import mapping, mappings
+from podhooks.pod.object import Choice, choice_written, mapping
 from podhooks.version import __version__
 
 DEFAULTS = InjectSettings()
@@ -68,7 +68,8 @@ def injected(given: Pod, settings: InjectSettings) -> tuple[Pod, Report]:
         findings += tuple(malformed(bare))
     if error_codes(findings):
         return given, Report(Outcome.REFUSED, plan, error_codes(findings), findings, previous=version)
-    case = Case(_with_annotations(bare, defaults), plan, settings)
+    chosen = _standing_choice(given, previous, plan)
+    case = Case(_with_annotations(bare, defaults), plan, settings, chosen)
     findings += check(case)
     report = Report(Outcome.REFUSED, plan, error_codes(findings), findings, main=_main_names(case), previous=version)
     return (given, report) if report.errors else _injected(given, case, report, defaults)
@@ -119,6 +120,19 @@ def _summary_hash(annotations: Mapping[str, str]) -> str:
 @lru_cache(maxsize=32)
 def _hash_once(annotations: tuple[tuple[str, str], ...]) -> str:
     return summary_hash(dict(annotations))
+
+
+def _standing_choice(given: Pod, previous: Status | None, plan: Plan) -> Choice | None:
+    """Main, once chosen, stays main, whatever others put in front of it; new annotations choose anew.
+
+    The policy's status has no hash: there an annotation that says otherwise is a new one.
+    """
+    written = choice_written(given) if previous is not None else None
+    if previous is None or written is None:
+        return None
+    if previous.hash:
+        return written if previous.hash == _summary_hash(_annotations(given)) else None
+    return written if plan.main_container in (None, written.label) else None
 
 
 def _with_annotations(pod: Pod, annotations: Mapping[str, str]) -> Pod:
@@ -174,31 +188,22 @@ def _add_volumes(edit: Edit, case: Case) -> None:
 
 
 def _add_containers(edit: Edit, case: Case) -> None:
-    """on-start last of the init containers: what prepares its files and its network (a mesh's proxy) is there.
+    """on-start last of the init containers, on-exit right in front of it unless its position is another.
 
-    on-exit, natively, first: a later one that fails finds it running. But behind the user's own native sidecars:
-    the kubelet stops native sidecars in reverse order, so its callbacks still have their proxies, and its SIGTERM
-    comes right after main's end and not after theirs.
+    They are made of main's image, environment, mounts and directory, so they can't start before what makes those
+    (kubelet facts 25 and 29). See docs/order-in-the-pod.md.
     """
     around = containers.around_main(case)
-    if case.settings.delivery is Delivery.COPY:
+    copies = case.settings.delivery is Delivery.COPY
+    if copies:
         edit.add("initContainers", containers.runtime_container(case), at=0)
     if case.plan.on_exit:
         on_exit = containers.hook_container(case, contract.ON_EXIT_CONTAINER, around)
         if case.plan.mode is Mode.NATIVE:
-            edit.add("initContainers", on_exit, at=_behind_sidecars(edit.spec))
+            edit.add("initContainers", on_exit, at=case.on_exit_index + copies)
         else:
             edit.add("containers", on_exit)
     edit.add("initContainers", containers.hook_container(case, contract.ON_START_CONTAINER, around))
-
-
-def _behind_sidecars(spec: Pod) -> int:
-    """Where on-exit goes among the init containers."""
-    last = 0
-    for index, each in enumerate(mappings(spec.get("initContainers"))):
-        if each.get("restartPolicy") == "Always" or each.get("name") == contract.RUNTIME_CONTAINER:
-            last = index + 1
-    return last
 
 
 def _add_to_main(edit: Edit, case: Case) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from podhooks.inject import containers
 from podhooks.inject.shapes import Json, Pod
+from podhooks.pod.object import is_shared_mount
 
 
 def plain(value: Json) -> Json:
@@ -48,7 +48,7 @@ class Edit:
     def is_own(self, container: Pod, field: str, entry: Mapping[str, Json]) -> bool:
         """Whether a container's list has the entry already, which is remembered."""
         entries = container.get(field) or ()
-        own = any(map(containers.is_shared_mount, entries)) if field == "volumeMounts" else entry in entries
+        own = any(map(is_shared_mount, entries)) if field == "volumeMounts" else entry in entries
         if own:
             self.own.append(_path(container, field))
         return own

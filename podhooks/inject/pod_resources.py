@@ -24,7 +24,8 @@ NO_BOUND = Fraction(10) ** 30  # what can't be read is for the API server to ref
 def too_small(case: Case) -> Iterator[Finding]:
     """What containers request at once isn't more than the pod does, nor is a container's limit above the pod's.
 
-    The author's ordinary init containers aren't looked at: they run before most of what is added up here.
+    The author's ordinary init containers aren't looked at, but for those that on-exit runs beside: the others run
+    before anything that is added up here.
     """
     resources = mapping(case.spec.get("resources"))
     requests, limits = mapping(resources.get("requests")), mapping(resources.get("limits"))
@@ -49,7 +50,8 @@ def _requested(case: Case, name: str, ours: Mapping[str, Mapping[str, Json]]) ->
     at_start = each * 2 if case.plan.on_exit and case.plan.mode is Mode.NATIVE else each
     later = _sum(case.containers, name) + (each if case.plan.on_exit else 0)
     sidecars = [one for one in case.init_containers if one.get("restartPolicy") == "Always"]
-    return max(at_start, later) + _sum(sidecars, name)
+    beside = [each + _sum([one], name) for one in case.behind_on_exit]
+    return max(at_start, later, *beside) + _sum(sidecars, name)
 
 
 def _sum(these: list[Mapping[str, Json]], name: str) -> Fraction:

@@ -10,7 +10,7 @@ from podhooks.inject.edit import plain
 from podhooks.inject.marks import unmark
 from podhooks.inject.shapes import Json, Pod
 from podhooks.inject.status import Status, read_status
-from podhooks.pod.object import mapping, sequence, text
+from podhooks.pod.object import is_shared_mount, mapping, sequence, text
 
 Ours = Callable[[Json], bool]  # whether an entry of a list is one that we put in
 
@@ -57,7 +57,7 @@ def _our_container(entry: Json) -> bool:
 
 
 def _our_mount(entry: Json) -> bool:
-    return containers.is_shared_mount(mapping(entry))
+    return is_shared_mount(mapping(entry))
 
 
 def _our_env(entry: Json) -> bool:

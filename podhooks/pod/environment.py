@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from podhooks.pod.object import mapping, mappings
+from podhooks.pod.object import main_containers, mappings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ def inherit(context: RunContext) -> None:
 
 
 def literal_environment(pod: Mapping[str, Json], container: str) -> dict[str, str]:
-    """The variables that are written into the pod, of main (the first container where that isn't one's name)."""
-    containers = list(mappings(mapping(pod.get("spec")).get("containers")))
-    main = next((each for each in containers if each.get("name") == container), containers[0] if containers else {})
-    values = {each.get("name"): each.get("value", "") for each in mappings(main.get("env")) if "valueFrom" not in each}
+    """The variables that are written into the pod, of main (of the first of them with `*`)."""
+    mains = main_containers(pod, container) or main_containers(pod)
+    entries = mappings(mains[0].spec.get("env")) if mains else ()
+    values = {each.get("name"): each.get("value", "") for each in entries if "valueFrom" not in each}
     return {
         name: value
         for name, value in values.items()

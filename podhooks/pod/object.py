@@ -85,11 +85,50 @@ class Container(Value):
         return None if text(run.get("reason")) in NEVER_RAN_REASONS else parse_time(run.get("startedAt"))
 
 
-def main_container(pod: Mapping[str, Json]) -> str | None:
-    """Main's name by the annotation rules, `*` for all; None if the pod has no containers.
+class Choice(Value):
+    """Who main is: `label` is a container's name, or `*`; `names` are the containers that it means."""
 
-    An annotation that names no container of the pod is passed over here: refusing it is the injector's business.
+    label: str
+    names: tuple[str, ...]
+
+
+def choice_written(pod: Mapping[str, Json]) -> Choice | None:
+    """The choice that is written into an injected pod; None where there is none, or its container is gone.
+
+    Every door writes it into the environment of our containers. With `*`, the containers that were there then are
+    those with our shared directory: what another injector added later isn't main.
     """
+    label = next(filter(None, map(_label_in, (*containers(pod, init=True), *containers(pod)))), None)
+    users = [each for each in containers(pod) if each.name not in contract.OUR_CONTAINERS]
+    if label == contract.ALL_CONTAINERS:
+        marked = tuple(
+            each.name for each in users if any(map(is_shared_mount, mappings(each.spec.get("volumeMounts"))))
+        )
+        return Choice(label, marked or tuple(each.name for each in users))
+    return Choice(label, (label,)) if label is not None and label in [each.name for each in users] else None
+
+
+def _label_in(container: Container) -> str | None:
+    if container.name not in (contract.ON_START_CONTAINER, contract.ON_EXIT_CONTAINER):
+        return None
+    entries = mappings(container.spec.get("env"))
+    return next((text(each.get("value")) for each in entries if each.get("name") == contract.ENV_MAIN_CONTAINER), None)
+
+
+def is_shared_mount(mount: Mapping[str, Json]) -> bool:
+    return mount.get("name") == contract.SHARED_VOLUME and mount.get("mountPath") == contract.SHARED_DIR
+
+
+def main_container(pod: Mapping[str, Json]) -> str | None:
+    """Main's name, `*` for all; None if the pod has no containers.
+
+    Main is chosen once, when the pod is injected: what others put in front of it later changes nothing. Before that the
+    annotations choose. An annotation that names no container of the pod is passed over here: refusing it is the
+    injector's business.
+    """
+    written = choice_written(pod)
+    if written is not None:
+        return written.label
     given = [text(each.get("name")) for each in mappings(mapping(pod.get("spec")).get("containers"))]
     names = [each for each in given if each not in contract.OUR_CONTAINERS]
     annotations = mapping(mapping(pod.get("metadata")).get("annotations"))
@@ -103,9 +142,12 @@ def main_container(pod: Mapping[str, Json]) -> str | None:
 
 
 def main_containers(pod: Mapping[str, Json], main: str | None = None) -> list[Container]:
-    """The containers that `main` means: one, all of the user's with `*`, what the annotations say with None."""
+    """The containers that `main` means: one, all of the user's with `*`, the choice of `main_container` with None."""
     name = main or main_container(pod)
     if name == contract.ALL_CONTAINERS:
+        written = choice_written(pod)
+        if written is not None and written.label == contract.ALL_CONTAINERS:
+            return [each for each in containers(pod) if each.name in written.names]
         return [each for each in containers(pod) if each.name not in contract.OUR_CONTAINERS]
     return [each for each in containers(pod) if each.name == name]
 

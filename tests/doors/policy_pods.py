@@ -242,6 +242,10 @@ PODS: dict[str, Pod] = {
         },
         volumes=[{"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}],
     ),
+    "first, between sidecars and init containers": pod(
+        {"on-exit": "a:b", "on-exit-position": " first"},
+        initContainers=[{"name": "a", "image": "a:1"}, SIDECAR, {"name": "b", "image": "b:1"}],
+    ),
     "no token": pod({"on-exit": "a:b"}, automountServiceAccountToken=False),
     "classic, on-start only, no token": pod({"on-start": "a:b", "mode": "classic"}, automountServiceAccountToken=False),
     "classic, a token of its own": pod(
@@ -294,6 +298,14 @@ def without_status(made: Pod) -> Pod:
 
 
 RUNTIME = contract.RUNTIME_CONTAINER
+ENV_FILE = {"volumeName": "work", "path": "env", "key": "A"}
+WRITER = named("make", volumeMounts=[{"name": "work", "mountPath": "/made"}])
+
+
+def first(main: Mapping[str, Any]) -> Pod:
+    """on-exit is to be in front of what makes things for `main`."""
+    volumes = [{"name": "work", "emptyDir": {}}]
+    return pod({"on-exit": "a:b", "on-exit-position": "first"}, main, initContainers=[WRITER], volumes=volumes)
 
 
 REFUSED: dict[str, tuple[Pod, ...]] = {
@@ -307,6 +319,23 @@ REFUSED: dict[str, tuple[Pod, ...]] = {
         *(pod({"on-exit": "a:b", name: ""}) for name in problems.SHAPING if name != contract.ON_EXIT),
     ),
     "podhooks.io/mode must be native or classic": (pod({"on-exit": "a:b", "mode": "Native"}),),
+    "podhooks.io/on-exit-position must be last or first": (pod({"on-exit": "a:b", "on-exit-position": "front"}),),
+    "podhooks.io/on-exit-position: first is for native mode": (pod({**CLASSIC, "on-exit-position": "first"}),),
+    "on-exit would be in front of what makes a path of main": (
+        first({"volumeMounts": [{"name": "work", "mountPath": "/work/a", "subPath": "a"}]}),
+        first({"workingDir": "/work/a", "volumeMounts": [{"name": "work", "mountPath": "/work"}]}),
+    ),
+    "on-exit would be in front of what makes main's environment": (
+        first({"envFrom": [{"secretRef": {"name": "a"}}]}),
+        first({"env": [{"name": "A", "valueFrom": {"fileKeyRef": ENV_FILE}}]}),
+    ),
+    "a container beside main makes main's environment": (
+        pod(
+            {"on-exit": "a:b"},
+            containers=[named("main", env=[{"name": "A", "valueFrom": {"fileKeyRef": ENV_FILE}}]), WRITER],
+            volumes=[{"name": "work", "emptyDir": {}}],
+        ),
+    ),
     "podhooks.io/main-container names no container": (pod({"on-exit": "a:b", "main-container": "mian"}),),
     "podhooks.io/image has a blank": (pod({"on-exit": "a:b", "image": "a b"}),),
     "podhooks.io/python has a blank": (pod({"on-exit": "a:b", "python": "python3 -u"}),),

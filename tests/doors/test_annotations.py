@@ -69,7 +69,8 @@ def having(each: Annotation) -> dict[str, str]:
 
 
 def a_pod(annotations: dict[str, str]) -> Pod:
-    return pod(annotations, containers=[{"name": "main", "image": "etl:1"}, {"name": "other", "image": "proxy:1"}])
+    containers = [{"name": "main", "image": "etl:1"}, {"name": "other", "image": "proxy:1"}]
+    return pod(annotations, containers=containers, initContainers=[{"name": "fetch", "image": "curl:8"}])
 
 
 def field_of(plan: Plan, each: Annotation) -> Any:
@@ -170,7 +171,7 @@ def test_the_charts_value_makes_the_same_pod(each: Annotation) -> None:
 
 
 def test_the_charts_schema_takes_every_value_and_refuses_every_wrong_one() -> None:
-    options = {key_of(each): value_of(each) for each in TABLE}
+    options = {key_of(each): value_of(each) for each in TABLE} | {"onExitPosition": "last"}
     assert "kind: Job" in template("flow-job", {"podhooks": {**options, "mainContainer": "main", "mode": "classic"}})
     with pytest.raises(HelmError) as caught:
         template("flow-job", {"podhooks": dict.fromkeys(options, True)})

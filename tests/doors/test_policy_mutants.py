@@ -18,6 +18,8 @@ from podhooks.inject import Delivery, InjectSettings
 from tests.admission_policy.engine import CelError, Denied, Expression, Json, Policy
 from tests.admission_policy.mutants import mutants
 from tests.doors.cases import Pod, door_cases
+from tests.doors.needs_pods import REFUSED as TOO_EARLY
+from tests.doors.needs_pods import TAKEN
 from tests.doors.policy_pods import (
     ABOVE_LIMITS,
     BESIDE_OURS,
@@ -39,15 +41,19 @@ SETTINGS = PolicySettings(inject=InjectSettings(delivery=Delivery.COPY, resource
 """COPY has all that the other deliveries have."""
 PARTS = {"mutation": 12, "problem": 6}
 """Of long expressions, so that no test takes long."""
+ON_PODS_ALONE = frozenset({"made", "madeEarly", "madeBeside", "wanted", "paths", "envFiles", "needProblem"})
+"""Compared with inject() on the pods of needs_pods.py only: those don't show every mutant of how paths are spelled."""
 
 
 def pods() -> Iterator[Pod]:
-    """Those of test_policy.py, where each is compared with what inject() makes, or with what is written there."""
+    """Those of test_policy.py and test_needs.py, each compared with what inject() makes or what is written there."""
     yield from (case.as_pod() for case in door_cases())
     yield from PODS.values()
     yield from (ABOVE_LIMITS, BESIDE_OURS)
     yield from PULLED.values()
     yield from (each for several in REFUSED.values() for each in several)
+    yield from (given for _, given in TOO_EARLY.values())
+    yield from TAKEN.values()
     yield from (made(SETTINGS.inject) for made in NOT_ASKED.values())
     yield from (pod({"on-start": "a:b", name: "tomorrow"}) for name in ("on-exit-timeout", "reserve"))
     texts = [*LISTS.values(), *(text for text, _ in MAPPINGS.values()), *(text for text, _ in NOT_READ.values())]
@@ -98,6 +104,8 @@ def value(expression: Expression, known: dict[str, Any]) -> Json:
 def names() -> Iterator[tuple[str, int]]:
     spec = policy(SETTINGS)["spec"]
     for each in (*spec["matchConditions"], *spec["variables"], {"name": "mutation"}):
+        if each["name"] in ON_PODS_ALONE:
+            continue
         yield from ((each["name"], part) for part in range(PARTS.get(each["name"], 1)))
 
 

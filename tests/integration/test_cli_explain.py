@@ -73,7 +73,18 @@ What on_exit sees, and when it runs
         (
             "restartPolicy: Never",
             "restartPolicy: Never\n      initContainers: [{name: mesh, restartPolicy: Always}]",
-            "sidecar on-exit starts (behind mesh)",
+            "init containers: mesh\n  prepare  sidecar on-exit starts and waits",
+        ),
+        (
+            "restartPolicy: Never",
+            "restartPolicy: Never\n      initContainers: [{name: mesh, restartPolicy: Always}, {name: a}, {name: b}]",
+            "mesh, a, b\n              if a or b fails: no on_exit runs: its container isn't there yet\n  prepare",
+        ),
+        (
+            "    spec:\n      restartPolicy: Never",
+            "        podhooks.io/on-exit-position: first\n    spec:\n"
+            "      initContainers: [{name: get}]\n      restartPolicy: Never",
+            "waits for main's end\n  prepare  your init containers: get\n              if get fails: on_exit runs\n",
         ),
         ("        podhooks.io/on-exit: notify:slack, cleanup:scratch\n", "", "nothing: no callback is named"),
         ("        podhooks.io/on-start: prepare:database\n", "", "no callback of yours"),

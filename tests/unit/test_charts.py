@@ -75,6 +75,7 @@ FLOW: dict[str, Any] = {
         "onStartRetries": 1,
         "onExitRetries": 0,
         "onExitWhen": ["failure", "Succeeded"],
+        "onExitPosition": "last",
         "mainContainer": "main",
         "mode": "classic",
         "image": "registry.example.com/hooks:1",

@@ -120,9 +120,10 @@ def test_an_injected_pod_has_its_label_in_the_right_place() -> None:
 # ---- where things go
 
 
-def test_native_puts_on_exit_first_and_on_start_last_of_the_init_containers() -> None:
+def test_native_puts_on_exit_and_on_start_behind_all_init_containers() -> None:
+    """What main's container needs is made there, and ours are made of the same (kubelet facts 25 and 29)."""
     result = injected(pod(initContainers=[{"name": "fetch", "image": "x"}]))
-    assert names(result, "initContainers") == ["on-exit", "fetch", "on-start"]
+    assert names(result, "initContainers") == ["fetch", "on-exit", "on-start"]
     assert names(result, "containers") == ["main"]
     assert container(result, "on-exit")["restartPolicy"] == "Always"
     assert "restartPolicy" not in container(result, "on-start")
@@ -137,20 +138,26 @@ def test_classic_puts_on_exit_last_of_the_containers() -> None:
     assert "restartPolicy" not in container(result, "on-exit")
 
 
-def test_on_exit_starts_behind_native_sidecars_so_that_they_outlive_it() -> None:
+@pytest.mark.parametrize(
+    ("position", "order"),
+    [
+        ("last", ["setup", "istio-proxy", "fetch", "on-exit", "on-start"]),
+        ("first", ["setup", "istio-proxy", "on-exit", "fetch", "on-start"]),
+    ],
+)
+@pytest.mark.parametrize("delivery", Delivery)
+def test_on_exit_starts_behind_native_sidecars_so_that_they_outlive_it(
+    position: str, order: list[str], delivery: Delivery
+) -> None:
     """The kubelet stops native sidecars in reverse order: a proxy listed before on-exit is there for callbacks."""
     inits = [
         {"name": "setup", "image": "x"},
         {"name": "istio-proxy", "image": "x", "restartPolicy": "Always"},
         {"name": "fetch", "image": "x"},
     ]
-    assert names(injected(pod(initContainers=inits)), "initContainers") == [
-        "setup",
-        "istio-proxy",
-        "on-exit",
-        "fetch",
-        "on-start",
-    ]
+    given = pod({**BOTH, contract.ON_EXIT_POSITION: position}, initContainers=inits)
+    copying = ["podhooks-runtime"] if delivery is Delivery.COPY else []
+    assert names(injected(given, delivery=delivery), "initContainers") == copying + order
 
 
 def test_the_copying_container_comes_before_everything() -> None:

@@ -28,6 +28,7 @@ from podhooks.annotations.plan import (
     Mode,
     Plan,
     Policy,
+    Position,
     summary_hash,
 )
 from podhooks.annotations.writer import to_annotations
@@ -101,6 +102,12 @@ def test_the_pods_own_options_are_taken() -> None:
     assert (plan.main_container, plan.mode, plan.image) == ("*", Mode.CLASSIC, "x.y/z:1@sha256:0")
     assert (plan.python, plan.reserve_seconds, plan.guarantee) == ("/v/bin/python", 90.0, Guarantee.CLUSTER)
     assert plan.resources == {"limits": {"cpu": "1.5", "memory": "129e6"}}
+
+
+def test_the_position_of_on_exit() -> None:
+    assert planned({"on-exit": "a:b"}).position is Position.LAST
+    assert planned({"on-exit": "a:b", "on-exit-position": " first\n"}).position is Position.FIRST
+    assert planned({"on-exit": "a:b", "on-exit-position": "last", "mode": "classic"}).position is Position.LAST
 
 
 # How lists are written
@@ -643,6 +650,7 @@ def test_the_table_of_annotations_is_complete_and_its_defaults_are_the_codes() -
         contract.ON_START_POLICY: planned({"on-start": "a:b"}).on_start[0].policy.value,
         contract.ON_EXIT_POLICY: planned({"on-exit": "a:b"}).on_exit[0].policy.value,
         contract.MODE: Plan().mode.value,
+        contract.ON_EXIT_POSITION: Plan().position.value,
         contract.GUARANTEE: Plan().guarantee.value,
         contract.ON_EXIT_WHEN: "always",
     }

@@ -66,6 +66,9 @@ JSON; texts stay as they are. What isn't given isn't written: the injector's def
 {{- if and (eq (get . $contract.names.onExitPolicy | trim) "fail") (ne (get . $contract.names.mode | default "native" | trim) "classic") -}}
   {{- fail (printf "%s: fail can't fail the pod in native mode, where main alone decides: write %s: classic, or policy ignore" $contract.names.onExitPolicy $contract.names.mode) -}}
 {{- end -}}
+{{- if and (eq (get . $contract.names.onExitPosition | trim) "first") (eq (get . $contract.names.mode | trim) "classic") -}}
+  {{- fail (printf "%s: first is for native mode: in classic mode on-exit is an ordinary container, which starts with main: remove this, or %s" $contract.names.onExitPosition $contract.names.mode) -}}
+{{- end -}}
 {{- end -}}
 
 {{- /* podhooks.checkPod: fails at pods that can't have callbacks, and where our names are taken. */ -}}

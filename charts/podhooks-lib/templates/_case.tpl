@@ -45,6 +45,7 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
         "mainLabel" $label
         "guaranteed" (and (gt (len $onExit) 0) (eq (get $annotations $contract.names.guarantee | default "" | trim) $contract.guaranteeCluster))
         "mode" (get $annotations $contract.names.mode | default "native" | trim)
+        "position" (get $annotations $contract.names.onExitPosition | default "last" | trim)
         "image" (get $annotations $contract.names.image | default "main" | trim)
         "python" (get $annotations $contract.names.python | default $contract.defaultPython | trim)
         "resources" (include "podhooks.resources" (get $annotations $contract.names.resources) | fromJson)
@@ -56,6 +57,7 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
         "hash" (include "podhooks.hash" $annotations)
   -}}
   {{- include "podhooks.checkToken" $case -}}
+  {{- include "podhooks.checkNeeds" $case -}}
   {{- toRawJson $case -}}
 {{- end -}}
 {{- end -}}

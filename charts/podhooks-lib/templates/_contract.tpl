@@ -16,6 +16,7 @@
   "podhooks.io/on-start-retries",
   "podhooks.io/on-exit-retries",
   "podhooks.io/on-exit-when",
+  "podhooks.io/on-exit-position",
   "podhooks.io/main-container",
   "podhooks.io/mode",
   "podhooks.io/image",
@@ -34,6 +35,7 @@
   "onStartRetries": "podhooks.io/on-start-retries",
   "onExitRetries": "podhooks.io/on-exit-retries",
   "onExitWhen": "podhooks.io/on-exit-when",
+  "onExitPosition": "podhooks.io/on-exit-position",
   "mainContainer": "podhooks.io/main-container",
   "mode": "podhooks.io/mode",
   "image": "podhooks.io/image",
@@ -50,6 +52,10 @@
   "podhooks.io/on-exit-policy": [
    "fail",
    "ignore"
+  ],
+  "podhooks.io/on-exit-position": [
+   "last",
+   "first"
   ],
   "podhooks.io/mode": [
    "native",
@@ -211,6 +217,13 @@
   }
  ],
  "runtimeDir": "/podhooks/runtime/opt/podhooks",
+ "writtenByKubelet": [
+  "configMap",
+  "secret",
+  "downwardAPI",
+  "projected",
+  "image"
+ ],
  "serviceAccountDir": "/var/run/secrets/kubernetes.io/serviceaccount",
  "podRules": [
   {

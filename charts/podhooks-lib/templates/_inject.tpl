@@ -91,11 +91,10 @@ too; `values` come before them. Without callbacks the pod comes back as it is.
 {{- end -}}
 
 {{- /*
-podhooks.initContainers: with ours among them. on-exit is behind the last native sidecar, which outlives it so; on-start
-is the last; what copies the runtime is the very first.
+podhooks.initContainers: with ours among them. on-exit is behind all of yours, or with position first behind your last native
+sidecar, which outlives it so; on-start is the last; what copies the runtime is the very first.
 */ -}}
 {{- define "podhooks.initContainers" -}}
-{{- $theirs := .pod.spec.initContainers | default list -}}
 {{- $copy := list -}}
 {{- if eq .delivery "copy" -}}
   {{- $copy = list (include "podhooks.runtimeContainer" . | fromJson) -}}
@@ -104,15 +103,21 @@ is the last; what copies the runtime is the very first.
 {{- if and .onExit (eq .mode "native") -}}
   {{- $onExit = list (include "podhooks.container" (merge (dict "name" "on-exit") .) | fromJson) -}}
 {{- end -}}
-{{- $upToSidecars := list -}}
-{{- $rest := list -}}
-{{- range $container := $theirs -}}
-  {{- $rest = append $rest $container -}}
-  {{- if eq ($container.restartPolicy | default "") "Always" -}}
-    {{- $upToSidecars = concat $upToSidecars $rest -}}
-    {{- $rest = list -}}
+{{- $theirs := include "podhooks.aroundOnExit" . | fromJson -}}
+{{- $onStart := list (include "podhooks.container" (merge (dict "name" "on-start") .) | fromJson) -}}
+{{- concat $copy $theirs.front $onExit $theirs.behind $onStart | toRawJson -}}
+{{- end -}}
+
+{{- /* podhooks.aroundOnExit: the case's init containers in `front` of on-exit, in native mode, and `behind` it; as JSON. */ -}}
+{{- define "podhooks.aroundOnExit" -}}
+{{- $front := list -}}
+{{- $behind := list -}}
+{{- range $container := .pod.spec.initContainers -}}
+  {{- $behind = append $behind $container -}}
+  {{- if or (eq $.position "last") (eq ($container.restartPolicy | default "") "Always") -}}
+    {{- $front = concat $front $behind -}}
+    {{- $behind = list -}}
   {{- end -}}
 {{- end -}}
-{{- $onStart := list (include "podhooks.container" (merge (dict "name" "on-start") .) | fromJson) -}}
-{{- concat $copy $upToSidecars $onExit $rest $onStart | toRawJson -}}
+{{- dict "front" $front "behind" $behind | toRawJson -}}
 {{- end -}}
