@@ -323,15 +323,16 @@ def test_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_pat
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps(config))
     environment = KubernetesJobEnvironment(image="x", kubeconfig=str(path))
-    with pytest.raises(InputError, match=r"the pods of namespace default: .*can't be reached.*set KUBECONFIG"):
+    with pytest.raises(InputError, match=r"the pods of namespace default: can't reach .*set KUBECONFIG"):
         environment.execute(callbacks.flow)
 
 
 def test_a_wait_that_takes_too_long(words: Path) -> None:
-    with on_stand_in(words).execute(lambda: time.sleep(60)) as handle:
+    with on_stand_in(words).execute(callbacks.wait_to_be_ended) as handle:
         with pytest.raises(TimeoutError, match=r"isn't over after 0.2 s; it goes on"):
             handle.wait(0.2)
         assert handle.exit_info is None
+        eventually(words, "main")
 
 
 def test_where_volumes_are_not_at_their_paths_pickles_are_found_all_the_same(
@@ -354,11 +355,12 @@ def test_where_volumes_are_not_at_their_paths_pickles_are_found_all_the_same(
 def test_a_name_that_is_taken_leaves_what_has_it(words: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = on_stand_in(words)
     environment.unique_job_name = False
-    with environment.execute(lambda: time.sleep(60)) as handle:
+    with environment.execute(callbacks.wait_to_be_ended) as handle:
         monkeypatch.setattr(clusters, "connect", lambda *_: Borrowed(handle))
         with pytest.raises(InputError, match=r"Job/flow in namespace default: .*unique_job_name=True"):
             environment.execute(callbacks.flow)
         assert handle.exit_info is None
+        eventually(words, "main")
 
 
 class Borrowed:
