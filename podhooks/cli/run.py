@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ from podhooks.cluster.backend import Backend
 from podhooks.cluster.request import Request, label_of, request, with_variables
 from podhooks.errors import InputError
 from podhooks.inject import Delivery, InjectSettings, inject_object
+from podhooks.pod.object import mapping, text
+from podhooks.render.pod_rbac import NAME, pod_rbac
 from podhooks.run import display as displays
 from podhooks.run.session import Options, is_injected, start_clock, try_out
 from podhooks.run.session import run as run_session
@@ -62,6 +65,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     cluster = parser.add_argument_group("on a cluster")
     cluster.add_argument("--context", metavar="NAME", help="of the kubeconfig")
     cluster.add_argument("--kubeconfig", metavar="PATH", help="default: $KUBECONFIG, ~/.kube/config")
+    cluster.add_argument(
+        "--grant", action="store_true", help="let the pods' service account see how main ended, for this run"
+    )
     delivery = parser.add_argument_group("how the runtime gets there")
     delivery.add_argument(
         "--delivery",
@@ -89,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
         written = _written(streams, args, backend.namespace)
         written = written.replace(run=with_variables(written.run, variables))
         prepared = Prepared(written, written.replace(run=inject_object(written.run, settings)[0]))
+        if args.grant:
+            prepared = prepared.replace(injected=granted(prepared.injected))
         try_out(prepared.injected, backend)
         display = displays.make(plain=args.plain, colours=not args.no_color, elapsed=elapsed)
         try:
@@ -109,9 +117,20 @@ def _written(streams: Sequence[Stream], args: argparse.Namespace, usual_namespac
 def settings_from(args: argparse.Namespace) -> InjectSettings:
     usual = Delivery.IMAGE if on_cluster(args) else Delivery.INSTALLED
     delivery = Delivery(args.delivery) if args.delivery else usual
+    if args.grant and not on_cluster(args):
+        raise InputError("--grant needs a cluster (--context): on this machine on_exit sees how main ended anyway")
     if delivery is Delivery.COPY and not on_cluster(args):
         raise InputError("--delivery copy needs a cluster (--context): there are no images to copy from here")
     return DEFAULTS.replace(delivery=delivery, image=args.image, pull_policy=args.pull_policy)
+
+
+def granted(injected: Request) -> Request:
+    """With a Role and its binding that are there as long as the run: without them on_exit hears Unknown. Their name is
+    their own, so that another run's, or the administrator's, stay."""
+    account = text(mapping(injected.pod.get("spec")).get("serviceAccountName")) or "default"
+    name = f"{NAME}-{secrets.token_hex(4)}"
+    role = pod_rbac(name=name, account=account, namespace=injected.namespace)
+    return injected.replace(companions=(*injected.companions, *role))
 
 
 def on_cluster(args: argparse.Namespace) -> bool:

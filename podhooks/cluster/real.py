@@ -50,9 +50,9 @@ class RealCluster:
         if contract.ON_EXIT_CONTAINER not in names or brings_rights or self._may(account, namespace):
             return []
         return [
-            f"service account {account} may not get and watch pods, so on_exit won't know how main ended. Grant it: "
-            f"kubectl -n {namespace} create role podhooks --verb=get,watch --resource=pods && kubectl -n {namespace} "
-            f"create rolebinding podhooks --role=podhooks --serviceaccount={namespace}:{account}"
+            f"service account {account} may not get and watch pods, so on_exit won't know how main ended. "
+            f"For this run: --grant; for good: podhooks render pod-rbac --namespace {namespace} "
+            f"--service-account {account} | kubectl apply -f -"
         ]
 
     def _may(self, account: str, namespace: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 
@@ -26,6 +27,8 @@ from podhooks.value import Value
 
 SIGNALS = {2: "SIGINT", 6: "SIGABRT", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
 USUAL_WAITS = frozenset({"", "ContainerCreating", "PodInitializing"})
+NEVER_PULLED = frozenset({"ErrImageNeverPull", "InvalidImageName"})
+NO_IMAGE = NEVER_PULLED | {"ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable"}
 SAID_BY_STATES = frozenset(
     {"BackOff", "Failed", "ErrImageNeverPull", "FailedScheduling", "BackoffLimitExceeded", "DeadlineExceeded"}
 )
@@ -202,9 +205,47 @@ def _pod_facts(pod: Mapping[str, Json]) -> dict[str, tuple[str, Tone]]:
         facts["deletion"] = "being deleted" + (f", {format_duration(grace)} of grace" if grace else ""), Tone.BAD
     if facts.get("deletion") and not whole(metadata.get("deletionGracePeriodSeconds")):
         del facts["deletion"]  # the kubelet's last call, when all is over
+    if missing := runtime_image_trouble(pod):
+        facts["runtime image"] = missing, Tone.BAD
     if text(status.get("reason")):
         facts["reason"] = _because(status), Tone.BAD
     return facts
+
+
+def runtime_image_trouble(pod: Mapping[str, Json]) -> str:
+    """What to do where the image with our runtime can't be had; empty if it can, or isn't used.
+
+    The kubelet reports an image volume that it can't pull as the state of the container that mounts it.
+    """
+    image = _runtime_image(pod)
+    for each in all_containers(pod) if image else ():
+        waiting = mapping(each.state.get("waiting"))
+        if text(waiting.get("reason")) in NO_IMAGE and image in (each.spec.get("image"), *_quoted(waiting)):
+            return (
+                f"the image {image}, which brings Podhooks into the pod, isn't in the cluster's reach: push it to a "
+                "registry that the nodes can pull from and name it with --image, load it into the nodes, or install "
+                "podhooks in main's image (--delivery installed)"
+            )
+    return ""
+
+
+def is_without_hope(pod: Mapping[str, Json]) -> bool:
+    """Whether our image will never come by itself: it may not be pulled, or its name is none."""
+    waiting = [text(mapping(each.state.get("waiting")).get("reason")) for each in all_containers(pod)]
+    return bool(runtime_image_trouble(pod)) and any(reason in NEVER_PULLED for reason in waiting)
+
+
+def _runtime_image(pod: Mapping[str, Json]) -> str:
+    spec = mapping(pod.get("spec"))
+    volumes = (each for each in mappings(spec.get("volumes")) if each.get("name") == contract.RUNTIME_VOLUME)
+    mounted = [text(mapping(each.get("image")).get("reference")) for each in volumes]
+    copied = [text(each.spec.get("image")) for each in all_containers(pod) if each.name == contract.RUNTIME_CONTAINER]
+    return next(filter(None, (*copied, *mounted)), "")
+
+
+def _quoted(waiting: Mapping[str, Json]) -> list[str]:
+    """The image names in a kubelet's message, which has them in quotes."""
+    return re.findall(r'"([^"\s]+)"', text(waiting.get("message")))
 
 
 def obstacle(pod: Mapping[str, Json]) -> str:

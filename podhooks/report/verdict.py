@@ -23,9 +23,16 @@ class Stop(str, Enum):
     TERMINATE = "SIGTERM"
     HANGUP = "SIGHUP"
     TIMEOUT = "--timeout"
+    NO_IMAGE = "an image that will never be there"
 
 
-STOP_CODES = {Stop.INTERRUPT: 130, Stop.TERMINATE: 143, Stop.HANGUP: 129, Stop.TIMEOUT: 124}
+STOP_CODES = {
+    Stop.INTERRUPT: 130,
+    Stop.TERMINATE: 143,
+    Stop.HANGUP: 129,
+    Stop.TIMEOUT: 124,
+    Stop.NO_IMAGE: EXIT_NOT_SUCCEEDED,
+}
 
 
 class Verdict(Value):

@@ -21,6 +21,7 @@ from podhooks.report.news import (
     Tone,
     all_containers,
     is_over,
+    is_without_hope,
     job_is_finished,
     job_news,
     obstacle,
@@ -182,6 +183,8 @@ class Follower:
         for entry in pod_news(before, pod, gone=gone):
             self._logs.news(uid, entry)
         self._logs.read(pod)
+        if self._stop is None and not is_deleting(pod) and is_without_hope(pod):
+            self._end(Stop.NO_IMAGE)
 
     def _is_ours(self, pod: Object) -> bool:
         uid = self._run["metadata"].get("uid")

@@ -71,6 +71,24 @@ def test_a_run_on_a_cluster_looks_like_one_here_and_leaves_nothing(cluster: Clus
     assert ran.errors == []
 
 
+def test_a_grant_is_there_as_long_as_the_run(cluster: Cluster, tmp_path: Path) -> None:
+    """Everybody may do everything on the embedded server, so it is the objects that are looked at."""
+    ran = Run(*command(tmp_path, manifest(WAITING), "--grant")).until("│ working")
+    (role,) = cluster.store.list("roles", "default")[0]
+    (binding,) = cluster.store.list("rolebindings", "default")[0]
+    assert {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "watch"]} in role["rules"]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert [each["name"] for each in binding["subjects"]] == ["default"]
+    assert ran.send(signal.SIGINT).end() == 143, ran.output
+    assert there(cluster, "pods", "roles", "rolebindings") == []
+
+
+def test_a_grant_without_a_cluster_is_refused(tmp_path: Path) -> None:
+    done = podhooks("run", "--grant", str(directory(tmp_path, manifest("pass"))))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--grant needs a cluster" in done.stderr
+
+
 def test_keep_leaves_the_objects_and_status_reads_them(cluster: Cluster, tmp_path: Path) -> None:
     ran = Run(*command(tmp_path, manifest(tell="broken"), "--keep"))
     assert ran.end() == 0, ran.output

@@ -17,10 +17,12 @@ from podhooks.report.news import (
     Role,
     Tone,
     is_over,
+    is_without_hope,
     job_news,
     obstacle,
     pod_news,
     role_of,
+    runtime_image_trouble,
     state_word,
     warning_news,
 )
@@ -185,3 +187,41 @@ POD = st.fixed_dictionaries(
 def test_any_pod_can_be_told(before: Pod, after: Pod, gone: bool) -> None:
     assert all("\n" not in each.text for each in pod_news(before, after, gone=gone))
     assert isinstance(obstacle(after), str)
+
+
+def waiting_for(image: str, reason: str, message: str = "", **spec: Any) -> Pod:
+    """An injected pod whose on-exit, which is made of main's image, waits."""
+    runtime = {"name": "podhooks-runtime", "image": {"reference": "podhooks/podhooks:1"}}
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {
+        "metadata": {"name": "etl", "uid": "u"},
+        "spec": {"initContainers": [{"name": "on-exit", "image": image}], "volumes": [runtime], **spec},
+        "status": {"phase": "Pending", "initContainerStatuses": [{"name": "on-exit", "state": state}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pod", "told_", "hopeless"),
+    [
+        (waiting_for("main", "ErrImagePull", 'failed to pull "podhooks/podhooks:1": not found'), True, False),
+        (waiting_for("main", "ErrImageNeverPull", 'image "podhooks/podhooks:1" is not present'), True, True),
+        (waiting_for("main", "ErrImageNeverPull", 'image "main" is not present'), False, False),
+        (waiting_for("main", "PodInitializing"), False, False),
+        (waiting_for("x", "InvalidImageName", "couldn't parse"), False, False),
+    ],
+)
+def test_an_image_of_ours_that_can_not_be_had_is_told_with_what_to_do(pod: Pod, told_: bool, hopeless: bool) -> None:
+    said = [each.text for each in pod_news({}, pod) if "push it to a registry" in each.text]
+    assert bool(said) == bool(runtime_image_trouble(pod)) == told_
+    assert is_without_hope(pod) == hopeless
+
+
+def test_the_copying_containers_own_image_is_known_by_its_name() -> None:
+    state = {"waiting": {"reason": "InvalidImageName", "message": "couldn't parse"}}
+    pod = {
+        "metadata": {"name": "etl", "uid": "u"},
+        "spec": {"initContainers": [{"name": "podhooks-runtime", "image": "UPPER"}]},
+        "status": {"initContainerStatuses": [{"name": "podhooks-runtime", "state": state}]},
+    }
+    assert "UPPER" in runtime_image_trouble(pod)
+    assert is_without_hope(pod)
