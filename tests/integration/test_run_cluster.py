@@ -79,7 +79,7 @@ def test_a_grant_is_there_as_long_as_the_run(cluster: Cluster, tmp_path: Path) -
     assert {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "watch"]} in role["rules"]
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
     assert [each["name"] for each in binding["subjects"]] == ["default"]
-    assert ran.send(signal.SIGINT).end() == 143, ran.output
+    assert ran.send(signal.SIGINT).end() == 130, ran.output
     assert there(cluster, "pods", "roles", "rolebindings") == []
 
 
