@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 from podhooks.annotations.quantities import quantity
 from podhooks.kinds.resources import Json
+from podhooks.local.envfiles import EnvFileError, value_of
 
 Lookup = Callable[[str, str], "Json | None"]
 """(plural, name) to the object in the pod's namespace, or None."""
@@ -96,10 +99,12 @@ def data_of(plural: str, obj: Json) -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class Environment:
-    """Resolves a container's variables. `lookup` finds ConfigMaps and Secrets in the pod's namespace."""
+    """Resolves a container's variables. `lookup` finds ConfigMaps and Secrets in the pod's namespace; `volumes` are the
+    pod's, by name."""
 
     pod: Json
     lookup: Lookup
+    volumes: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
     def variables(self, container: Json, base: Mapping[str, str]) -> dict[str, str]:
         """All variables. `base` has what the node sets; the container's own win. ConfigError: something is missing."""
@@ -142,7 +147,25 @@ class Environment:
         ):
             if field in source:
                 return self._keyed(plural, kind, source[field])
+        if "fileKeyRef" in source:
+            return self._in_file(source["fileKeyRef"])
         raise ConfigError(f"valueFrom has none of the known sources: {', '.join(source) or 'it is empty'}")
+
+    def _in_file(self, reference: Json) -> str | None:
+        """Also an optional one needs the file; a key without a value is none. The messages are the kubelet's."""
+        volume, path = reference.get("volumeName", ""), Path(reference.get("path", ""))
+        if volume not in self.volumes:
+            raise ConfigError(f'cannot find the volume "{volume}" referenced by FileKeyRef')
+        if path.is_absolute() or ".." in path.parts:
+            raise ConfigError(f'fileKeyRef path "{path}" must stay inside its volume')
+        file = self.volumes[volume] / path
+        try:
+            value = value_of(file.read_text(errors="replace"), reference.get("key", ""))
+        except (OSError, EnvFileError) as problem:
+            raise ConfigError("couldn't parse env file") from problem
+        if not value and not reference.get("optional"):
+            raise ConfigError(f'environment variable key "{reference.get("key")}" not found in file "{file}"')
+        return value or None
 
     def _keyed(self, plural: str, kind: str, reference: Json) -> str | None:
         data = self._data(plural, reference)

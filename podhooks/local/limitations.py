@@ -31,7 +31,6 @@ _CONTAINER_FIELDS = {
     "livenessProbe": "probes are not run: a container is alive as long as it runs",
     "readinessProbe": "probes are not run: a container is ready as soon as it runs",
     "startupProbe": "probes are not run: a container has started as soon as it runs",
-    "lifecycle": "postStart and preStop hooks are not run",
     "volumeDevices": "there are no block devices",
     "ports": "ports are the machine's own: a port that is taken stays taken",
     "stdin": "containers read from /dev/null",
@@ -96,6 +95,9 @@ def _container(container: Mapping[str, Any]) -> Iterator[str]:
     for field, why in _CONTAINER_FIELDS.items():
         if container.get(field):
             yield f"container {name}: {field}: {why}"
+    hooks = [hook for hook in ("postStart", "preStop") if hook in mapping(container.get("lifecycle"))]
+    if hooks:
+        yield f"container {name}: lifecycle: {' and '.join(hooks)} hooks are not run"
     if not container.get("command"):
         yield f"container {name}: it has no command, and an image's entrypoint is unknown here: it will not start"
     if any(rule.get("action") not in ("Restart", None) for rule in mappings(container.get("restartPolicyRules"))):

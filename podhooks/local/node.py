@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,17 @@ def _set_event() -> Event:
     event = Event()
     event.set()
     return event
+
+
+def stop_signal(spec: Json) -> int:
+    """`lifecycle.stopSignal` (KEP-4960), or SIGTERM. ConfigError for one that this machine doesn't know."""
+    name = str((spec.get("lifecycle") or {}).get("stopSignal") or "SIGTERM")
+    known: dict[str, int] = {each.name: each.value for each in signal.Signals}
+    known |= {"SIGRTMIN": int(signal.SIGRTMIN), "SIGRTMAX": int(signal.SIGRTMAX)}
+    base, sign, offset = name.partition("+") if "+" in name else name.partition("-")
+    if base not in known or (sign and not offset.isdigit()):
+        raise ConfigError(f'lifecycle.stopSignal: unsupported value: "{name}"')
+    return known[base] + (int(offset or 0) if sign == "+" else -int(offset or 0))
 
 
 @dataclass(frozen=True)
@@ -74,14 +86,15 @@ class Node:
         if not spec.get("command"):
             image = spec.get("image", "")
             raise ConfigError(f'no command: the entrypoint of image "{image}" is unknown here, give it a command')
-        env = Environment(pod, self.lookup(pod)).variables(spec, self._given(pod))
+        env = Environment(pod, self.lookup(pod), volumes).variables(spec, self._given(pod))
         words = [expand(str(word), env) for word in (*spec["command"], *(spec.get("args") or ()))]
         if words[0] in INTERPRETERS:
             words[0] = sys.executable
         mounts = container_mounts(spec, volumes, pod, env)
         mounts.append(Mount(message_file, spec.get("terminationMessagePath") or TERMINATION_LOG))
         mounts += self._image_files(spec.get("image", ""))
-        return Launch(tuple(words), env, expand(spec.get("workingDir") or self.directory, env), tuple(mounts))
+        directory = expand(spec.get("workingDir") or self.directory, env)
+        return Launch(tuple(words), env, directory, tuple(mounts), stop_signal(spec))
 
     def _image_files(self, image: str) -> list[Mount]:
         """What a container with our own image finds in it."""

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -50,6 +51,7 @@ class Launch:
     env: Mapping[str, str]
     directory: str
     mounts: tuple[Mount, ...] = ()
+    stop_signal: int = signal.SIGTERM
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ class Sandbox:
             "env": dict(launch.env),
             "directory": launch.directory,
             "mounts": mounts,
+            "stopSignal": launch.stop_signal,
         }
         file = tempfile.TemporaryFile(dir=self._state_dir)  # noqa: SIM115 (the caller closes it)
         file.write(json.dumps(request).encode())
@@ -346,7 +349,8 @@ def rewrite(launch: Launch) -> Launch:
             env.setdefault(ENV_TERMINATION_LOG, str(mount.source))
         elif mount.path == SERVICE_ACCOUNT_DIR:
             env.setdefault(ENV_SERVICE_ACCOUNT_DIR, str(mount.source))
-    return Launch(tuple(replace(word) for word in launch.command), env, replace(launch.directory), launch.mounts)
+    command = tuple(replace(word) for word in launch.command)
+    return Launch(command, env, replace(launch.directory), launch.mounts, launch.stop_signal)
 
 
 def _replacer(mounts: tuple[Mount, ...]) -> Callable[[str], str]:

@@ -95,7 +95,7 @@ def _supervise(request_fd: int, control_fd: int, output_fd: int) -> None:
         _send(control, {"failed": error})
         return
     _send(control, {"started": pid, "at": time.time()})
-    status = _wait(pid, control, wakeup)
+    status = _wait(pid, control, wakeup, request["stopSignal"])
     finished = time.time()
     _end_tree()
     _send(control, {"exited": os.waitstatus_to_exitcode(status), "at": finished})
@@ -114,7 +114,7 @@ def _wake_on_child_exit() -> int:
     return read_end
 
 
-def _wait(pid: int, control: socket.socket, wakeup: int) -> int:
+def _wait(pid: int, control: socket.socket, wakeup: int, stop_signal: int) -> int:
     """The wait status of the container's first process; obeys the control socket meanwhile."""
     poller = select.poll()
     poller.register(control, select.POLLIN)
@@ -124,7 +124,7 @@ def _wait(pid: int, control: socket.socket, wakeup: int) -> int:
         if wakeup in ready:
             os.read(wakeup, 4096)
         if control.fileno() in ready:
-            _obey(_receive(control), pid)
+            _obey(_receive(control), pid, stop_signal)
             if not _is_open(control):
                 poller.unregister(control)
     return status
@@ -147,10 +147,10 @@ def _receive(control: socket.socket) -> bytes:
     return order
 
 
-def _obey(order: bytes, pid: int) -> None:
-    """SIGTERM goes to the first process alone, as a container runtime does it; killing means everything."""
+def _obey(order: bytes, pid: int, stop_signal: int) -> None:
+    """The stop signal goes to the first process alone, as a container runtime does it; killing means everything."""
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM if order == TERMINATE else signal.SIGKILL)
+        os.kill(pid, stop_signal if order == TERMINATE else signal.SIGKILL)
 
 
 def _reap(pid: int) -> int | None:
@@ -233,6 +233,8 @@ def _become(request: dict[str, Any], output_fd: int, supervisor: int, step: list
         os._exit(127)
     os.umask(0o022)
     step[0] = "start"
+    if request["mode"] != NAMESPACES:
+        os.makedirs(request["directory"], exist_ok=True)  # as a container runtime does
     os.chdir(request["directory"])
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)

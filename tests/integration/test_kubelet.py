@@ -720,3 +720,24 @@ def test_where_namespaces_are_forbidden_paths_are_rewritten() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=40, cwd=ROOT)
     assert done.stdout.startswith("paths containers run as plain processes"), done.stderr
     assert "no namespaces here" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM", None])
+def test_a_container_is_told_to_end_by_its_own_stop_signal(cluster: Cluster, name: str | None) -> None:
+    """KEP-4960."""
+    script = 'for s in USR1 TERM; do trap "echo SIG$s; exit 0" $s; done; echo ready; while :; do sleep 0.1; done'
+    main = container(script)
+    main |= {"lifecycle": {"stopSignal": name}} if name else {}
+    made = create(cluster, pod(main, terminationGracePeriodSeconds=20))
+    wait_for_line(cluster, made, "ready")
+    seen = Follower(cluster, made)
+    cluster.store.delete("pods", "default", made)
+    wait_until_gone(cluster, made)
+    seen.times()
+    assert f"{name or 'SIGTERM'}\n" in seen._lines
+
+
+def test_a_stop_signal_that_nobody_knows_keeps_the_container_from_starting(cluster: Cluster) -> None:
+    made = create(cluster, pod(container("true", lifecycle={"stopSignal": "SIGNONE"})))
+    seen = wait(cluster, made, waits_with("CreateContainerConfigError"))
+    assert "SIGNONE" in status_of(seen)["state"]["waiting"]["message"]

@@ -90,3 +90,9 @@ def test_volumes(volume: dict[str, object], word: str) -> None:
 def test_lines_are_not_repeated() -> None:
     twice = [{**PLAIN["containers"][0], "name": name, "image": "a:1"} for name in ("a", "b")]
     assert len(notices({**PLAIN, "containers": twice})) == 1
+
+
+def test_a_stop_signal_needs_no_word() -> None:
+    (line,) = said(containers=[{**PLAIN["containers"][0], "lifecycle": {"stopSignal": "SIGUSR1", "preStop": {}}}])
+    assert line == "container main: lifecycle: preStop hooks are not run"
+    assert said(containers=[{**PLAIN["containers"][0], "lifecycle": {"stopSignal": "SIGUSR1"}}]) == []
