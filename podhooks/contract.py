@@ -54,6 +54,7 @@ INJECTION_DISABLED = "disabled"
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"  # kubectl's own, the fallback for main
 ALL_CONTAINERS = "*"  # as `main-container`: all containers together
 MAIN_IMAGE = "main"  # as `image`: main's own image
+BUNDLED_PYTHON = "bundled"  # as `python`: the interpreter of our own image, see INTERPRETER
 
 # Promised defaults.
 DEFAULT_ON_START_TIMEOUT_SECONDS = 300.0
@@ -81,6 +82,10 @@ OUR_VOLUMES = frozenset({SHARED_VOLUME, RUNTIME_VOLUME, PODINFO_VOLUME})
 SHARED_DIR = "/podhooks/shared"  # emptyDir, also mounted in main
 RUNTIME_MOUNT = "/podhooks/runtime"  # image volume, or an emptyDir filled by the copying init container
 RUNTIME_DIR = RUNTIME_MOUNT + "/opt/podhooks"  # where the packages lie in it: an image is mounted with its whole root
+IMAGE_INTERPRETER_DIR = "/opt/interpreter"  # in our own image: its Python with all that it loads, and nothing absolute
+INTERPRETER_DIR = RUNTIME_MOUNT + IMAGE_INTERPRETER_DIR
+# The program's header names its loader by this mount's path: it starts in an image with another C library, or none.
+INTERPRETER = INTERPRETER_DIR + "/bin/python3"
 PODINFO_DIR = "/podhooks/podinfo"  # downward API volume with the files `annotations` and `labels`
 IMAGE_RUNTIME_DIR = "/opt/podhooks"  # where the same packages lie inside our own image
 
@@ -141,6 +146,10 @@ ANNOTATION_JOB_COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
 LABEL_DASK_CLUSTER = "dask.org/cluster-name"  # on every pod of the Dask operator's
 ENV_SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # in their ordinary containers
 LABEL_FLOW_RUN_ID = "prefect.io/flow-run-id"
+# Variables that work on a container from outside of its programs: see inject/env.py.
+ENV_PRELOADED = "LD_PRELOAD"  # libraries that the loader puts into every program (ld.so(8))
+ENV_VISIBLE_GPUS = "NVIDIA_VISIBLE_DEVICES"  # what NVIDIA's container runtime puts into a container
+NO_GPU = "void"  # "the same behavior as runc" (its documentation, Environment variables)
 PREFECT_FLOW_RUN_ID_VARIABLES = ("PREFECT__FLOW_RUN_ID", "PREFECT_FLOW_RUN_ID")
 
 # Exit codes of our programs.

@@ -27,6 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     e2e.addoption(
         "--webhook-host", default="", help="this machine's address as the API server sees it, for the webhook"
     )
+    e2e.addoption(
+        "--empty-image",
+        default="",
+        help="an image with nothing but /pause, like registry.k8s.io/pause:3.10",
+    )
     e2e.addoption("--operator-image", default="", help="all of our image (docs/image.md), for the operator's chart")
     e2e.addoption("--prefect-image", default="", help="an image with Prefect 3 whose entrypoint runs its arguments")
     e2e.addoption("--restart-api-server", default="", help="a shell command that restarts the API server, and waits")

@@ -26,9 +26,28 @@ MOUNT_FIELDS = ("readOnly", "recursiveReadOnly", "subPath", "subPathExpr")
 def inherited() -> dict[str, Json]:
     return {
         optional("image"): Cel("variables.ownImage ? optional.of(variables.image) : variables.main.?image"),
-        optional("imagePullPolicy"): Cel("variables.pullUnsaid ? optional.none() : variables.main.?imagePullPolicy"),
+        optional("imagePullPolicy"): Cel("variables.ownImage ? optional.none() : variables.main.?imagePullPolicy"),
         **{optional(field): Cel(f"variables.main.?{field}") for field in containers.INHERITED},
     }
+
+
+def env() -> Cel:
+    """Main's variables, where its own resources are named as main's."""
+    return Cel(f"variables.env.map(e, {_SELF} ? dyn({_of_main('e')}) : dyn(e))")
+
+
+_SELF = "has(e.valueFrom) && has(e.valueFrom.resourceFieldRef) && !has(e.valueFrom.resourceFieldRef.containerName)"
+
+
+def _of_main(entry: str) -> Cel:
+    reference = f"{entry}.valueFrom.resourceFieldRef"
+    fields = {
+        "containerName": Cel("variables.main.name"),
+        "resource": Cel(f"{reference}.resource"),
+        optional("divisor"): Cel(f"{reference}.?divisor"),
+    }
+    named = {"name": Cel(f"{entry}.name"), "valueFrom": {"resourceFieldRef": fields}}
+    return literal(named, f"{CONTAINER}.env")
 
 
 def mounts() -> Cel:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from podhooks import contract
 from podhooks.admission_policy.cel import Cel, add, bracketed, indented, literal, optional, quoted, text_map
-from podhooks.admission_policy.inherited import CONTAINER, inherited, mounts, security
+from podhooks.admission_policy.inherited import CONTAINER, env, inherited, mounts, security
 from podhooks.admission_policy.policy_settings import PolicySettings
 from podhooks.admission_policy.predicates import is_main, takes_shared_name, takes_shared_path
 from podhooks.annotations.plan import Mode, Plan
 from podhooks.inject import containers
 from podhooks.inject.case import Case
+from podhooks.inject.env import BUNDLED_ENV, SHARED_ENV, UNLESS_MAINS
 from podhooks.inject.inject_settings import Delivery
 from podhooks.inject.shapes import Json
 from podhooks.version import __version__
@@ -72,7 +73,7 @@ def _hook_container(settings: PolicySettings, name: str) -> Cel:
     made = containers.hook_container(_case(settings), name)
     changed = {
         **inherited(),
-        "command": Cel(f"[variables.python] + {literal(made['command'][1:], CONTAINER + '.command')}"),
+        "command": Cel(f"{_interpreter()} + {literal(made['command'][1:], CONTAINER + '.command')}"),
         "env": _env(made["env"]),
         "volumeMounts": _behind(mounts(), made["volumeMounts"], "volumeMounts"),
         **_common(),
@@ -83,11 +84,17 @@ def _hook_container(settings: PolicySettings, name: str) -> Cel:
     return literal({**made, **changed}, CONTAINER)
 
 
-def _env(ours: list[dict[str, Json]]) -> Cel:
+def _env(made: list[dict[str, Json]]) -> Cel:
     """Ours behind main's; the shared directory's, the last of ours, only where main hasn't it itself."""
-    others = _behind(Cel("variables.env"), [_outer(each) for each in ours if each != containers.SHARED_ENV], "env")
-    shared = literal([containers.SHARED_ENV], f"{CONTAINER}.env")
-    return Cel(f"{others} + (variables.env.exists(e, {takes_shared_name('e')}) ? [] : {shared})")
+    ours = [_outer(each) for each in made if each not in (*UNLESS_MAINS, SHARED_ENV)]
+    path = f"{CONTAINER}.env"
+    unless = (
+        f"(variables.env.exists(e, e.name == {quoted(each['name'])}) ? [] : {literal([each], path)})"
+        for each in UNLESS_MAINS
+    )
+    bundled = f"(variables.bundled ? {literal(list(BUNDLED_ENV), path)} : [])"
+    shared = f"(variables.env.exists(e, {takes_shared_name('e')}) ? [] : {literal([SHARED_ENV], path)})"
+    return Cel("\n+ ".join((env(), *unless, bundled, literal(ours, path), shared)))
 
 
 def _outer(entry: dict[str, Json]) -> dict[str, Json]:
@@ -98,9 +105,16 @@ def _behind(own: Cel, ours: list[Json], field: str) -> Cel:
     return Cel(f"{own} + {literal(ours, f'{CONTAINER}.{field}')}")
 
 
+def _interpreter() -> str:
+    ours = literal(containers.interpreter(Plan(python=contract.BUNDLED_PYTHON)), f"{CONTAINER}.command")
+    return f"(variables.bundled ? {ours} : [variables.python])"
+
+
 def _runtime_container(settings: PolicySettings) -> Cel:
     made = containers.runtime_container(_case(settings))
-    return literal({**made, **_common()}, CONTAINER)
+    more = literal([contract.INTERPRETER_DIR], f"{CONTAINER}.command")
+    command = Cel(f"{literal(made['command'], CONTAINER + '.command')} + (variables.bundled ? {more} : [])")
+    return literal({**made, "command": command, **_common()}, CONTAINER)
 
 
 def _common() -> dict[str, Json]:
@@ -110,10 +124,9 @@ def _common() -> dict[str, Json]:
 
 def _mains() -> Cel:
     """The shared directory in main, or in each of them."""
-    mount, env = containers.SHARED_MOUNT, containers.SHARED_ENV
     parts = (
-        _append("volumeMounts", text_map(mount), takes_shared_path("e")),
-        _append("env", text_map(env), takes_shared_name("e")),
+        _append("volumeMounts", text_map(containers.SHARED_MOUNT), takes_shared_path("e")),
+        _append("env", text_map(SHARED_ENV), takes_shared_name("e")),
     )
     return Cel(f"object.spec.containers.transformList(i, c, {is_main('c')},\n{indented(' + '.join(parts))}).flatten()")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from podhooks import contract
 from podhooks.admission_policy.cel import Cel, quoted
 from podhooks.inject import containers
+from podhooks.inject.env import SHARED_ENV
 
 
 def is_main(name: str) -> Cel:
@@ -16,7 +17,7 @@ def is_shared_mount(name: str) -> Cel:
 
 
 def is_shared_env(name: str) -> Cel:
-    value = quoted(containers.SHARED_ENV["value"])
+    value = quoted(SHARED_ENV["value"])
     return Cel(f"({takes_shared_name(name)} && {name}.?value.orValue('') == {value})")
 
 
@@ -27,4 +28,4 @@ def takes_shared_path(name: str) -> Cel:
 
 def takes_shared_name(name: str) -> Cel:
     """As above, for the variable."""
-    return Cel(f"{name}.name == {quoted(containers.SHARED_ENV['name'])}")
+    return Cel(f"{name}.name == {quoted(SHARED_ENV['name'])}")

@@ -14,28 +14,31 @@ from podhooks.admission_policy.cel import Cel, first_match, listed, pattern, quo
 from podhooks.admission_policy.predicates import is_shared_env, is_shared_mount
 from podhooks.admission_policy.reserve import is_duration
 from podhooks.annotations.plan import TABLE, Mode, Position
-from podhooks.inject import containers
 from podhooks.inject.checks import MIRROR_ANNOTATION, OUR_ROOT
+from podhooks.inject.env import OUR_ENV
+from podhooks.inject.inject_settings import Delivery
 
 SHAPING = tuple(each.name for each in TABLE if each.shapes_pod)
 """The annotations that this door reads itself."""
 
 
-def problem() -> Cel:
+def problem(delivery: Delivery) -> Cel:
     """The last of them in a variable of its own: engines of CEL bound how deep an expression may be."""
-    own = ((f"({condition})", quoted(text)) for condition, text in _own_reasons())
+    own = ((f"({condition})", quoted(text)) for condition, text in _own_reasons(delivery))
     return first_match(own, "variables.needProblem")
 
 
-def reasons() -> Iterator[tuple[str, str]]:
+def reasons(delivery: Delivery) -> Iterator[tuple[str, str]]:
     """Conditions, and the sentences for people; docs/admission-policy.md has a table of them."""
-    yield from _own_reasons()
+    yield from _own_reasons(delivery)
     yield from needs.reasons()
 
 
-def _own_reasons() -> Iterator[tuple[str, str]]:
+def _own_reasons(delivery: Delivery) -> Iterator[tuple[str, str]]:
     yield from _kind_of_pod()
     yield from _annotations()
+    if delivery is Delivery.INSTALLED:
+        yield "variables.bundled", f"{contract.PYTHON}: bundled needs a delivery by image or copy"
     yield from _names_taken()
     yield _label_taken()
     yield from _main_fields_taken()
@@ -101,7 +104,7 @@ def _main_fields_taken() -> Iterator[tuple[str, str]]:
     below = f"m.mountPath.matches({pattern(f'^{OUR_ROOT}(/|$)')})"
     mounts = f"c.?volumeMounts.orValue([]).exists(m, {below} && !{is_shared_mount('m')})"
     yield f"variables.mains.exists(c, {mounts})", f"main mounts something below {OUR_ROOT}: mount it elsewhere"
-    env = f"c.?env.orValue([]).exists(e, e.name in {listed(containers.OUR_ENV)} && !{is_shared_env('e')})"
+    env = f"c.?env.orValue([]).exists(e, e.name in {listed(OUR_ENV)} && !{is_shared_env('e')})"
     yield f"variables.mains.exists(c, {env})", "main sets a variable that Podhooks sets itself: take it out"
 
 

@@ -6,7 +6,7 @@ The API server evaluates a variable when it is first used, and once.
 from __future__ import annotations
 
 from podhooks import contract
-from podhooks.admission_policy.cel import first_match, pattern, quoted
+from podhooks.admission_policy.cel import first_match, listed, quoted
 from podhooks.admission_policy.needs import need_variables
 from podhooks.admission_policy.policy_settings import PolicySettings
 from podhooks.admission_policy.predicates import is_main, is_shared_env, is_shared_mount, takes_shared_path
@@ -14,6 +14,7 @@ from podhooks.admission_policy.problems import problem
 from podhooks.admission_policy.reserve import reserve_variables
 from podhooks.admission_policy.resource_variables import resource_variables
 from podhooks.annotations.plan import Position
+from podhooks.inject.env import BUNDLED_ENV
 from podhooks.inject.marks import LABELS
 
 Variables = dict[str, str]
@@ -28,7 +29,7 @@ def variables(settings: PolicySettings) -> Variables:
         **resource_variables(settings.inject.resources),
         **_container_variables(),
         **need_variables(),
-        "problem": problem(),
+        "problem": problem(settings.inject.delivery),
         **_status_variables(),
     }
 
@@ -73,14 +74,11 @@ def _main_variables() -> Variables:
 def _container_variables() -> Variables:
     """What our containers take over from main."""
     own = f"variables.image != {quoted(contract.MAIN_IMAGE)}"
+    bundled = listed(each["name"] for each in BUNDLED_ENV)
     return {
         "ownImage": own,
-        "pullUnsaid": (
-            "variables.ownImage && variables.main.?imagePullPolicy.orValue('') == "
-            f"(variables.main.?image.orValue('').matches({pattern('^[^@]*(/|^)[^:/@]+(:latest)?$')}) "
-            "? 'Always' : 'IfNotPresent')"
-        ),
-        "env": "variables.main.?env.orValue([])",
+        "bundled": f"variables.python == {quoted(contract.BUNDLED_PYTHON)}",
+        "env": (f"variables.main.?env.orValue([]).filter(e, !(variables.bundled && e.name in {bundled}))"),
         "mounts": f"variables.main.?volumeMounts.orValue([]).filter(m, !({takes_shared_path('m')}))",
         "security": "variables.main.?securityContext.orValue({})",
         "onExitIndex": (

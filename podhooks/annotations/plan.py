@@ -95,6 +95,11 @@ class Plan(Value):
     resources: Mapping[str, Json] | None = None
 
     @property
+    def bundled(self) -> bool:
+        """Whether our own interpreter runs it all, which main's image needs none for."""
+        return self.python == contract.BUNDLED_PYTHON
+
+    @property
     def empty(self) -> bool:
         return not self.on_start and not self.on_exit
 
@@ -254,7 +259,13 @@ TABLE = (
         "image of our containers; `main` is main's own, where your code is",
         shapes_pod=True,
     ),
-    Annotation(contract.PYTHON, "python", PYTHON, "interpreter inside that image", shapes_pod=True),
+    Annotation(
+        contract.PYTHON,
+        "python",
+        PYTHON,
+        "interpreter inside that image; `bundled` is ours, which comes along",
+        shapes_pod=True,
+    ),
     Annotation(
         contract.RESERVE,
         "reserve_seconds",

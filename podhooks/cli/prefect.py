@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=DEFAULTS.mode.value,
         help="classic for before Kubernetes 1.29 (default: native)",
     )
-    add("--python", default=DEFAULTS.python, help="interpreter in flows' images (default: %(default)s)")
+    add("--python", default=DEFAULTS.python, help="interpreter in flows' images, or `bundled` (default: %(default)s)")
     add("--on-start", default=DEFAULTS.on_start, metavar="CALLBACKS", help="of deployments that name none")
     add("--on-exit", default=DEFAULTS.on_exit, metavar="CALLBACKS", help="of deployments that name none")
     add("--annotations-only", action="store_true", help="no containers: the webhook or the admission policy adds them")

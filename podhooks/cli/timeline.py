@@ -64,6 +64,7 @@ def _before(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
     yield from _yours(inits[at:], "on_exit runs")
     image = next((each.get("image") for each in inits if each.get("name") == contract.ON_START_CONTAINER), "")
     yield block("on_start", f"init container {contract.ON_START_CONTAINER}{_in(image)}")
+    yield block("", _interpreter(plan, image))
     if plan.on_exit:
         yield block("", "first checks that every on_exit callback can be found: if not, main never starts")
     yield from callback_lines(plan.on_start, "main never starts" + (", on_exit runs" if plan.on_exit else ""))
@@ -155,6 +156,12 @@ def _ends(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
 
 def block(label: str, text: str, style: str = "") -> Line:
     return Line(f"  {label:<{LABEL - 2}}{text}", style)
+
+
+def _interpreter(plan: Plan, image: Json) -> str:
+    if plan.bundled:
+        return f"run, like on_exit, by the Python that comes along with Podhooks: {image or 'the image'} needs none"
+    return f"run, like on_exit, by {plan.python} of {image or 'the image'}, which must be Python 3.10 or newer"
 
 
 def _in(image: Json) -> str:

@@ -21,6 +21,7 @@ from podhooks.local.apiserver import ApiServer
 from podhooks.local.jobs import job_notices
 from podhooks.local.node import base_environment
 from podhooks.local.problems import ApiError
+from podhooks.local.runtime_image import lay_out_interpreter
 from podhooks.local.supervisor import PATHS
 from podhooks.pod.object import main_containers, mapping, mappings, text
 from podhooks.runtime import install
@@ -47,6 +48,7 @@ class StandIn:
         if settings.delivery is Delivery.IMAGE:
             root = self._cluster.state_dir / "runtime-image"
             install.install(root / IMAGE_RUNTIME_DIR.lstrip("/"))
+            lay_out_interpreter(root)
             self._cluster.image_volumes[settings.image] = root
         self.where = f"on this machine: {self._cluster.sandbox}"
         self.kubeconfig = self._cluster.kubeconfig(self._cluster.state_dir / "kubeconfig")

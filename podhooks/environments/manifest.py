@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from podhooks import contract
+from podhooks.annotations.plan import Plan
 from podhooks.context import EMPTY
 from podhooks.environments.pickling import SecretFile
 from podhooks.errors import InputError, ManifestError
@@ -154,6 +155,11 @@ def _fill_main(main: Object, wanted: Wanted) -> None:
     for name, value in wanted.env.items():
         if name not in known:  # the job file's word stands
             _append(main, "env", {"name": name, "value": value})
+
+
+def mains_python(plan: Plan) -> str:
+    """Of the flow's own process: what is bundled with us has none of the flow's packages."""
+    return contract.DEFAULT_PYTHON if plan.bundled else plan.python
 
 
 def bootstrap() -> str:

@@ -9,9 +9,10 @@ from podhooks import contract
 from podhooks.annotations.durations import format_duration
 from podhooks.annotations.finding import Finding, Severity, did_you_mean
 from podhooks.annotations.plan import Mode
-from podhooks.inject import containers, dask, needs, pod_resources
+from podhooks.inject import dask, interpreter, needs, pod_resources
 from podhooks.inject.case import Case
 from podhooks.inject.container_resources import is_quantity
+from podhooks.inject.env import OUR_ENV_NAMES, SHARED_ENV
 from podhooks.inject.inject_settings import Delivery
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import is_shared_mount, mapping, mappings, sequence, text, whole
@@ -36,6 +37,7 @@ CODES: Mapping[str, Severity] = {
     "native-too-new": Severity.ERROR,
     "image-volume-too-new": Severity.ERROR,
     "image-volume-off": Severity.WARNING,
+    **interpreter.CODES,
     "no-api-access": Severity.ERROR,
     "blind-on-exit": Severity.WARNING,
     "main-restarts": Severity.WARNING,
@@ -131,7 +133,7 @@ def _main_fields_taken(case: Case) -> Iterator[Finding]:
                 problem = f"{path} is below {OUR_ROOT}, where Podhooks mounts its own volumes: mount it elsewhere"
                 yield finding("mount-taken", f"{where}.volumeMounts[{index}].mountPath", problem)
         for index, each in enumerate(mappings(main.get("env"))):
-            if each.get("name") in containers.OUR_ENV_NAMES and each != containers.SHARED_ENV:
+            if each.get("name") in OUR_ENV_NAMES and each != SHARED_ENV:
                 problem = f"{each['name']} is a variable that Podhooks sets itself: take it out"
                 yield finding("env-taken", f"{where}.env[{index}].name", problem)
 
@@ -233,6 +235,7 @@ CHECKS = (
     _resources,
     pod_resources.too_small,
     _kubernetes,
+    interpreter.findings,
     _api_access,
     _restarts,
     _deadline,

@@ -7,39 +7,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from podhooks import contract
-from podhooks.annotations.plan import Mode
+from podhooks.annotations.plan import Mode, Plan
 from podhooks.inject.case import Case
+from podhooks.inject.env import environment
 from podhooks.inject.inject_settings import Delivery
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import is_shared_mount, mapping, mappings
 
 SHARED_MOUNT = {"name": contract.SHARED_VOLUME, "mountPath": contract.SHARED_DIR}
-SHARED_ENV = {"name": contract.ENV_SHARED_DIR, "value": contract.SHARED_DIR}
 PODINFO_FILES = ("annotations", "labels")
 INHERITED = ("workingDir", "envFrom", "volumeDevices")
 """Of main, unchanged. Not inherited: what belongs to main's own process (args, ports, probes, lifecycle, tty,
 resources, restart rules)."""
 
-_ENV_FROM_POD = {
-    contract.ENV_POD_NAME: "metadata.name",
-    contract.ENV_POD_NAMESPACE: "metadata.namespace",
-    contract.ENV_POD_UID: "metadata.uid",
-    contract.ENV_NODE_NAME: "spec.nodeName",
-}
-OUR_ENV = (  # in the order in which they are added
-    contract.ENV_MAIN_CONTAINER,
-    contract.ENV_MODE,
-    contract.ENV_GRACE_SECONDS,
-    *_ENV_FROM_POD,
-    contract.ENV_PODINFO_DIR,
-    contract.ENV_SHARED_DIR,
-)
-OUR_ENV_NAMES = frozenset(OUR_ENV)
-_CONSTANT_ENV: tuple[dict[str, Json], ...] = (
-    *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _ENV_FROM_POD.items()),
-    {"name": contract.ENV_PODINFO_DIR, "value": contract.PODINFO_DIR},
-    SHARED_ENV,
-)
 _PROGRAMS = {contract.ON_START_CONTAINER: "podhooks_initcontainer", contract.ON_EXIT_CONTAINER: "podhooks_sidecar"}
 _SCRIPTS = {contract.ON_START_CONTAINER: "on_start.py", contract.ON_EXIT_CONTAINER: "on_exit.py"}
 
@@ -65,7 +45,7 @@ def around_main(case: Case) -> dict[str, Json]:
     main = case.main
     return {
         "inherited": {key: main[key] for key in INHERITED if main.get(key)},
-        "env": _with_ours(main, _env(case)),
+        "env": environment(case),
         "volumeMounts": _inherited_mounts(main) + _mounts(case),
         "common": _common(case),
     }
@@ -93,10 +73,14 @@ def runtime_container(case: Case) -> dict[str, Json]:
         "name": contract.RUNTIME_CONTAINER,
         "image": case.settings.image,
         **({"imagePullPolicy": case.settings.pull_policy} if case.settings.pull_policy else {}),
-        "command": [contract.DEFAULT_PYTHON, "-I", source, contract.RUNTIME_DIR],
+        "command": [contract.DEFAULT_PYTHON, "-I", source, *_copied(case.plan)],
         "volumeMounts": [{"name": contract.RUNTIME_VOLUME, "mountPath": contract.RUNTIME_MOUNT}],
         **_common(case),
     }
+
+
+def _copied(plan: Plan) -> list[str]:
+    return [contract.RUNTIME_DIR, contract.INTERPRETER_DIR] if plan.bundled else [contract.RUNTIME_DIR]
 
 
 def security_context(main: Mapping[str, Json]) -> dict[str, Json]:
@@ -116,34 +100,22 @@ def security_context(main: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _image(case: Case) -> dict[str, Json]:
-    own = case.plan.image != contract.MAIN_IMAGE
-    image = {"image": case.plan.image} if own else {key: case.main[key] for key in ("image",) if key in case.main}
-    return {**image, **{key: case.main[key] for key in ("imagePullPolicy",) if case.main.get(key)}}
+    """Main's pull policy is main's image's. With an image of our own Kubernetes chooses by that one's tag."""
+    if case.plan.image != contract.MAIN_IMAGE:
+        return {"image": case.plan.image}
+    return {key: case.main[key] for key in ("image", "imagePullPolicy") if case.main.get(key)}
+
+
+def interpreter(plan: Plan) -> list[str]:
+    """-I with ours: no PYTHONHOME of main's image may send it elsewhere."""
+    return [contract.INTERPRETER, "-I"] if plan.bundled else [plan.python]
 
 
 def _command(case: Case, name: str) -> list[str]:
     """-S: the user's site-packages are for callbacks, which run in interpreters of their own; ours starts faster."""
     if case.settings.delivery is Delivery.INSTALLED:
-        return [case.plan.python, "-m", _PROGRAMS[name]]
-    return [case.plan.python, "-S", f"{contract.RUNTIME_DIR}/{_SCRIPTS[name]}"]
-
-
-def _env(case: Case) -> list[dict[str, Json]]:
-    values = {
-        contract.ENV_MAIN_CONTAINER: case.main_label,
-        contract.ENV_MODE: case.plan.mode.value,
-        contract.ENV_GRACE_SECONDS: str(case.raised_grace_seconds),
-    }
-    return [
-        *({"name": name, "value": value} for name, value in values.items()),
-        *_CONSTANT_ENV,
-    ]
-
-
-def _with_ours(main: Mapping[str, Json], ours: list[dict[str, Json]]) -> list[Mapping[str, Json]]:
-    """Behind main's. Where main has the shared directory itself it stays in its place: others may refer to it."""
-    own = [each for each in mappings(main.get("env")) if each.get("name") not in OUR_ENV_NAMES or each == SHARED_ENV]
-    return own + ([each for each in ours if each != SHARED_ENV] if SHARED_ENV in own else ours)
+        return [*interpreter(case.plan), "-m", _PROGRAMS[name]]
+    return [*interpreter(case.plan), "-S", f"{contract.RUNTIME_DIR}/{_SCRIPTS[name]}"]
 
 
 def _inherited_mounts(main: Mapping[str, Json]) -> list[dict[str, Json]]:

@@ -19,6 +19,7 @@ from podhooks.inject.case import Case
 from podhooks.inject.checks import check, finding, malformed
 from podhooks.inject.defaulted import same_but_for_defaults
 from podhooks.inject.edit import Edit, plain
+from podhooks.inject.env import SHARED_ENV
 from podhooks.inject.inject_settings import Delivery, InjectSettings
 from podhooks.inject.marks import mark
 from podhooks.inject.removal import without_ours
@@ -212,7 +213,7 @@ def _add_to_main(edit: Edit, case: Case) -> None:
     for container in edit.spec["containers"]:
         if container["name"] in contract.OUR_CONTAINERS:
             continue
-        for field, entry in (("volumeMounts", containers.SHARED_MOUNT), ("env", containers.SHARED_ENV)):
+        for field, entry in (("volumeMounts", containers.SHARED_MOUNT), ("env", SHARED_ENV)):
             if not edit.is_own(container, field, entry) and container["name"] in names:
                 edit.add_to_container(container, field, entry)
 

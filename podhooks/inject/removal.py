@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from podhooks import contract
-from podhooks.inject import containers
 from podhooks.inject.edit import plain
+from podhooks.inject.env import SHARED_ENV
 from podhooks.inject.marks import unmark
 from podhooks.inject.shapes import Json, Pod
 from podhooks.inject.status import Status, read_status
@@ -61,7 +61,7 @@ def _our_mount(entry: Json) -> bool:
 
 
 def _our_env(entry: Json) -> bool:
-    return bool(entry == containers.SHARED_ENV)
+    return bool(entry == SHARED_ENV)
 
 
 def _take_out(holder: Pod, field: str, left: list[Json], path: str, status: Status) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
-from podhooks.contract import ENV_API_SERVER, IMAGE_RUNTIME_DIR, TERMINATION_LOG
+from podhooks.contract import ENV_API_SERVER, IMAGE_INTERPRETER_DIR, IMAGE_RUNTIME_DIR, TERMINATION_LOG
 from podhooks.kinds.resources import Json
 from podhooks.local.containers import Backoff, Container
 from podhooks.local.events import Recorder
@@ -98,8 +98,10 @@ class Node:
 
     def _image_files(self, image: str) -> list[Mount]:
         """What a container with our own image finds in it."""
-        inside = self.images[image] / IMAGE_RUNTIME_DIR.lstrip("/") if image in self.images else None
-        return [Mount(inside, IMAGE_RUNTIME_DIR, read_only=True)] if inside and inside.is_dir() else []
+        if image not in self.images:
+            return []
+        found = ((self.images[image] / each.lstrip("/"), each) for each in (IMAGE_RUNTIME_DIR, IMAGE_INTERPRETER_DIR))
+        return [Mount(inside, path, read_only=True) for inside, path in found if inside.is_dir()]
 
     def _given(self, pod: Json) -> dict[str, str]:
         host, _, port = self.url.rpartition("//")[2].partition(":")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from podhooks.contract import IMAGE_RUNTIME_DIR
+from podhooks.contract import IMAGE_INTERPRETER_DIR, IMAGE_RUNTIME_DIR
 from podhooks.inject.inject_settings import InjectSettings
 from podhooks.runtime.install import PACKAGES, SCRIPT, SCRIPTS, source_of
 
@@ -22,4 +23,12 @@ def lay_out(root: Path) -> Path:
         (packages / name).symlink_to(source_of(name))
     for name, package in SCRIPTS.items():
         (packages / name).write_text(SCRIPT.format(package=package))
+    lay_out_interpreter(root)
     return root
+
+
+def lay_out_interpreter(root: Path) -> None:
+    """The interpreter of the image is the one that runs us."""
+    link = root / IMAGE_INTERPRETER_DIR.lstrip("/") / "bin/python3"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(sys.executable)

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from podhooks.runtime import processes
+from podhooks.runtime import bundled, processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,10 +97,15 @@ def import_path(path: Sequence[str], first: str) -> list[str]:
 def run_site() -> None:
     """Our programs may run without `site`: its packages, .pth files and sitecustomize are for the user's code.
 
-    So is PYTHONPATH, which they have put behind the standard library (install.py).
+    So is PYTHONPATH, which they have put behind the standard library (install.py), or ignored (-I, with our own
+    interpreter).
     """
+    bundled.settle()
     if sys.flags.no_site:
-        given = [absolute(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if sys.flags.ignore_environment:
+            sys.path += [entry for entry in entries if entry]
+        given = [absolute(entry) for entry in entries]
         sys.path.sort(key=lambda entry: absolute(entry) not in given)
         import site
 

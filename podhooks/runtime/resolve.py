@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import sys
 
+from podhooks import contract
 from podhooks.errors import CallbackNotFound
-from podhooks.runtime import children, forked
+from podhooks.runtime import bundled, children, forked
 from podhooks.runtime.children import CutOff, Watch
 from podhooks.value import Value
 
@@ -122,7 +123,16 @@ def missing_module(name: str, missing: str) -> str:
     # `hooks` is what users call their own module: no misspelt `podhooks`
     suggestion = did_you_mean(leaf, (each for each in names if leaf[:3] == "pod" or not each.startswith("podhooks")))
     where = f"in {parent}" if parent else f"on the import path (current directory: {forked.current_directory()})"
-    return f"no module named {missing!r} {where}{suggestion or '; is it installed in this image?'}"
+    return f"no module named {missing!r} {where}{suggestion or not_installed()}"
+
+
+def not_installed() -> str:
+    if not bundled.is_bundled():
+        return "; is it installed in this image?"
+    return (
+        f"; {contract.PYTHON}: {contract.BUNDLED_PYTHON} has Python's own modules only: name a file (/path/file.py:"
+        "function), a command, or the image's own interpreter"
+    )
 
 
 def import_failure(name: str, error: BaseException) -> str:

@@ -7,8 +7,10 @@ from typing import Any
 
 from podhooks import contract
 from podhooks.admission_policy import problems
-from podhooks.inject import InjectSettings, Outcome, containers, inject
+from podhooks.inject import Delivery, InjectSettings, Outcome, inject
 from podhooks.inject.checks import MIRROR_ANNOTATION
+from podhooks.inject.containers import SHARED_MOUNT
+from podhooks.inject.env import OUR_ENV, SHARED_ENV
 from tests.doors.cases import Pod, comparable
 
 CLASSIC = {"on-exit": "a:b", "mode": "classic"}
@@ -179,13 +181,13 @@ PODS: dict[str, Pod] = {
         {"on-exit": "a:b", "main-container": "main"},
         {
             "env": [{"name": "SCRATCH", "value": contract.SHARED_DIR}],
-            "volumeMounts": [{"name": containers.SHARED_MOUNT["name"], "mountPath": "/scratch"}],
+            "volumeMounts": [{"name": SHARED_MOUNT["name"], "mountPath": "/scratch"}],
         },
     ),
     "our variable in another container": pod(
         {"on-exit": "a:b", "main-container": " main "},
         containers=[
-            {"name": "reader", "image": "a:1", "env": [containers.SHARED_ENV]},
+            {"name": "reader", "image": "a:1", "env": [SHARED_ENV]},
             named("other", env=[{"name": contract.ENV_SHARED_DIR, "value": "/scratch"}]),
             named("third", volumeMounts=[{"name": "a", "mountPath": contract.SHARED_DIR}]),
             {"name": "main", "image": "b:1"},
@@ -254,14 +256,23 @@ PODS: dict[str, Pod] = {
     "Linux": pod({"on-exit": "a:b"}, os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "linux"}),
     "the longest timeouts": pod({"on-exit": "a:b", "on-exit-timeout": "168h", "reserve": "168h"}),
     "a path that begins like ours": pod({"on-exit": "a:b"}, **other_mount("/podhooks2")),
+    "our interpreter": pod(
+        {"on-exit": "a:b", "on-start": "a:b", "python": "bundled"},
+        {
+            "env": [
+                {"name": "LD_PRELOAD", "value": "/lib/libjemalloc.so"},
+                {"name": "LD_LIBRARY_PATH", "value": "/lib"},
+                {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
+                {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "containerName": "main"}}},
+            ],
+        },
+    ),
 }
 
 
 DEFAULTS = {"requests": {"cpu": "10m", "ephemeral-storage": "1Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
 """Resources of our containers where requests and limits each have a name that the others haven't."""
-BESIDE_OURS = pod(
-    {"on-exit": "a:b"}, {"volumeMounts": [{"name": containers.SHARED_MOUNT["name"], "mountPath": "/podhooks/mine"}]}
-)
+BESIDE_OURS = pod({"on-exit": "a:b"}, {"volumeMounts": [{"name": SHARED_MOUNT["name"], "mountPath": "/podhooks/mine"}]})
 """Our volume, which isn't there without injection, below our path."""
 ABOVE_LIMITS = pod({"on-exit": "a:b", "resources": '{"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}'})
 PULLED = {
@@ -269,7 +280,7 @@ PULLED = {
     for image in ("registry:5000/etl", "etl:latest", "registry:5000/etl:1", f"etl:latest@sha256:{'0' * 64}")
     for pull in ("Always", "IfNotPresent", "Never")
 }
-"""Where a pull policy is there, the policy can't tell whether the user wrote it or the API server."""
+"""Where a pull policy is there, nobody can tell whether the user wrote it or the API server."""
 
 
 def large_pod() -> Pod:
@@ -339,6 +350,7 @@ REFUSED: dict[str, tuple[Pod, ...]] = {
     "podhooks.io/main-container names no container": (pod({"on-exit": "a:b", "main-container": "mian"}),),
     "podhooks.io/image has a blank": (pod({"on-exit": "a:b", "image": "a b"}),),
     "podhooks.io/python has a blank": (pod({"on-exit": "a:b", "python": "python3 -u"}),),
+    "podhooks.io/python: bundled needs a delivery": (pod({"on-exit": "a:b", "python": "bundled"}),),
     "podhooks.io/on-exit-timeout isn't a duration": tuple(
         pod({"on-exit": "a:b", "on-exit-timeout": text}) for text in ("30", "0s", "169h", "999999999h")
     ),
@@ -377,7 +389,7 @@ REFUSED: dict[str, tuple[Pod, ...]] = {
         ),
     ),
     "main sets a variable": (
-        *(pod({"on-exit": "a:b"}, {"env": [{"name": name, "value": "x"}]}) for name in containers.OUR_ENV),
+        *(pod({"on-exit": "a:b"}, {"env": [{"name": name, "value": "x"}]}) for name in OUR_ENV),
         pod({"on-exit": "a:b"}, {"env": [{"name": contract.ENV_MODE, "value": contract.SHARED_DIR}]}),
         pod({"on-exit": "a:b"}, {"env": [{"name": contract.ENV_SHARED_DIR}]}),
         pod(
@@ -391,3 +403,8 @@ REFUSED: dict[str, tuple[Pod, ...]] = {
     ),
 }
 """Pods that can't be given their callbacks, by how the reason begins."""
+
+
+def settings_for(reason: str, others: InjectSettings) -> InjectSettings:
+    """Those with which a pod of REFUSED is refused."""
+    return others.replace(delivery=Delivery.INSTALLED) if "needs a delivery" in reason else others

@@ -15,9 +15,11 @@ from podhooks_operator.webhook.review import ReviewSettings, review
 
 from manifests.generate import text as manifest_text
 from podhooks.inject import inject, inject_object
+from podhooks.inject.edit import plain
 from podhooks.inject.templates import look_up, pod_templates
+from podhooks.local.defaults import default_pod_spec
 from podhooks.yamltext.stream import parse
-from tests.doors.cases import GOLDEN, DoorCase, comparable, documents, door_cases
+from tests.doors.cases import GOLDEN, DoorCase, Pod, comparable, documents, door_cases
 
 CASES = door_cases()
 
@@ -80,6 +82,19 @@ def test_the_webhook(case: DoorCase) -> None:
     assert response["allowed"] is True
     patched = jsonpatch.apply_patch(pod, json.loads(base64.b64decode(response["patch"])))
     assert comparable(patched) == comparable(case.as_pod(case.golden))
+
+
+@EVERY
+def test_the_webhook_with_the_defaults_that_the_api_server_writes_beforehand(case: DoorCase) -> None:
+    """They come from fields of main that its author never wrote: they may say nothing about our containers."""
+    made = inject(defaulted(case.as_pod()), case.settings)[0]
+    assert comparable(defaulted(made)) == comparable(defaulted(case.as_pod(case.golden)))
+
+
+def defaulted(pod: Pod) -> Pod:
+    made: Pod = plain(pod)
+    default_pod_spec(made["spec"])
+    return made
 
 
 def test_the_manifests() -> None:

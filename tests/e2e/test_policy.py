@@ -35,6 +35,7 @@ from tests.doors.policy_pods import (
     pod,
     probe,
     prolong,
+    settings_for,
 )
 from tests.e2e.cluster import RealCluster
 from tests.e2e.test_promise import job
@@ -190,15 +191,13 @@ def test_a_pod_of_its_own_becomes_the_pod_that_inject_gives(policied: Policied, 
     assert_same_as_inject(policied, PODS[name], policied.free.settings)
 
 
-def test_a_pull_policy_that_says_what_kubernetes_does_anyway_is_not_taken_over_for_another_image(
-    policied: Policied,
-) -> None:
-    """The API server writes its default into main before the policy sees it: what the user wrote can't be told."""
+def test_another_image_gets_the_pull_policy_that_kubernetes_has_for_it(policied: Policied) -> None:
+    """The API server writes its default for main's image into main before the policy sees it."""
     given = pod({"on-start": "a:b", "image": "tools"}, {"imagePullPolicy": "IfNotPresent"})
     made = policied.created(policied.namespace(), given)
     wanted = policied.created(policied.free, injected(given, policied.free.settings))
     ours = [each["spec"]["initContainers"][-1]["imagePullPolicy"] for each in (made, wanted)]
-    assert ours == ["Always", "IfNotPresent"]
+    assert ours == ["Always", "Always"]
 
 
 def test_a_pod_of_20_containers_with_64_variables_is_within_the_cost_limits(policied: Policied) -> None:
@@ -228,14 +227,15 @@ def test_a_pod_that_asks_for_nothing_stays_as_it_is(policied: Policied, name: st
 @pytest.mark.parametrize(("reason", "given"), [(reason, given) for reason, pods in REFUSED.items() for given in pods])
 def test_a_pod_that_cannot_be_given_its_callbacks(policied: Policied, reason: str, given: Pod) -> None:
     """Admitted as it is with failurePolicy Ignore, refused with the reason with Fail, and refused by inject()."""
-    made = policied.created(policied.namespace(), given)
+    settings = settings_for(reason, policied.free.settings)
+    made = policied.created(policied.namespace(settings), given)
     assert stored(made) == stored(policied.created(policied.free, given))
     with pytest.raises(subprocess.CalledProcessError) as refusal:
-        policied.created(policied.namespace(failure_policy="Fail"), given)
+        policied.created(policied.namespace(settings, failure_policy="Fail"), given)
     assert reason in refusal.value.stderr
     assert len(refusal.value.stderr) < 500  # Events hold 1024
     if "resources" not in reason:
-        assert inject(given, policied.free.settings)[1].outcome is Outcome.REFUSED
+        assert inject(given, settings)[1].outcome is Outcome.REFUSED
 
 
 @pytest.mark.parametrize("opt_in", [False, True])

@@ -27,6 +27,7 @@ Job/etl  (spec.template, native mode, main: main)
 
   prepare  sidecar on-exit starts and waits for main's end
   on_start init container on-start, in etl:1
+           run, like on_exit, by python3 of etl:1, which must be Python 3.10 or newer
            first checks that every on_exit callback can be found: if not, main never starts
            1. prepare:database
               at most 5m, no retry
@@ -88,6 +89,11 @@ What on_exit sees, and when it runs
         ),
         ("        podhooks.io/on-exit: notify:slack, cleanup:scratch\n", "", "nothing: no callback is named"),
         ("        podhooks.io/on-start: prepare:database\n", "", "no callback of yours"),
+        (
+            "podhooks.io/on-exit:",
+            "podhooks.io/python: bundled\n        podhooks.io/on-exit:",
+            "by the Python that comes along with Podhooks: etl:1 needs none",
+        ),
     ],
 )
 def test_what_the_annotations_change(old: str, new: str, expected: str) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,6 +145,69 @@ def test_the_copying_init_container_copies_from_it(container: Container) -> None
         copied = container.root / target.lstrip("/") / path.relative_to(ours)
         assert copied.read_bytes() == path.read_bytes()
         assert path.read_bytes()[4:8] == b"\1\0\0\0"
+
+
+CHECKS = """
+import json, multiprocessing, sqlite3, ssl, subprocess, sys
+certificates = sys.prefix + "/etc/ssl/cert.pem"
+child = [sys.executable, "-I", "-c", "import sys, ssl; print(sys.prefix)"]
+foreign = [line.split()[-1] for line in open("/proc/self/maps") if ".so" in line and "/podhooks/runtime/" not in line]
+seen = {
+    "executable": sys.executable,
+    "child": subprocess.run(child, capture_output=True, text=True, check=True).stdout.strip(),
+    "pools": [multiprocessing.get_context(m).Pool(2).map(len, ["a", "bb"]) for m in ("fork", "spawn", "forkserver")],
+    "certificates": ssl.create_default_context(cafile=certificates).cert_store_stats(),
+    "foreign": foreign,
+    "path": sys.path,
+}
+json.dump(seen, open("/said", "w"))
+"""
+
+
+def in_an_empty_image(volume: Path) -> Any:
+    """What the interpreter of a runtime volume says of itself where there is nothing but that volume."""
+    empty = Container("scratch")
+    settings = ("LD_LIBRARY_PATH=/lib", "PYTHONHOME=/usr", "PYTHONPATH=/nowhere")
+    options = [argument for each in settings for argument in ("--env", each)]
+    command = (contract.INTERPRETER, "-I", "-S", "-c", CHECKS)
+    mount = ("--isolation", "chroot", "--volume", f"{volume}:{contract.RUNTIME_MOUNT}:ro", *options)
+    try:
+        output("buildah", "run", *mount, empty.id, "--", *command)
+        return json.loads((empty.root / "said").read_text())
+    finally:
+        empty.remove()
+
+
+def assert_runs_anywhere(volume: Path) -> None:
+    seen = in_an_empty_image(volume)
+    assert seen["executable"] == contract.INTERPRETER
+    assert seen["child"] == contract.INTERPRETER_DIR
+    assert seen["pools"] == [[1, 2]] * 3
+    assert seen["certificates"]["x509_ca"] > 50
+    assert seen["foreign"] == []
+    assert [each for each in seen["path"] if not each.startswith(contract.INTERPRETER_DIR)] == []
+
+
+def test_its_interpreter_runs_in_an_image_that_has_nothing(container: Container) -> None:
+    assert_runs_anywhere(container.root)
+
+
+def test_its_interpreter_does_so_as_a_copy(container: Container) -> None:
+    volume = "/tmp/volume"
+    targets = [f"{volume}{each}" for each in (contract.IMAGE_RUNTIME_DIR, contract.IMAGE_INTERPRETER_DIR)]
+    container.run("python3", "-I", f"{contract.IMAGE_RUNTIME_DIR}/podhooks/runtime/install.py", *targets)
+    assert_runs_anywhere(container.root / volume.lstrip("/"))
+
+
+def test_its_interpreter_has_byte_code_and_no_absolute_links(container: Container) -> None:
+    layout = container.root / contract.IMAGE_INTERPRETER_DIR.lstrip("/")
+    links = [path for path in layout.rglob("*") if path.is_symlink()]
+    assert links
+    assert [path for path in links if path.readlink().is_absolute() or not path.exists()] == []
+    (library,) = (path.resolve() for path in (layout / "lib").glob("python3.*"))
+    for name in ("argparse", "asyncio/events", "ssl"):
+        compiled = next((library / name).parent.glob(f"__pycache__/{Path(name).name}.*.pyc"))
+        assert compiled.read_bytes()[4:8] == b"\1\0\0\0"
 
 
 def test_the_image_holds_no_tools_and_no_leftovers(container: Container) -> None:

@@ -75,9 +75,9 @@ def test_the_start_scripts_need_nothing_but_their_directory(tmp_path: Path, scri
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "needs one argument"),
-        (["a", "b"], "needs one argument"),
-        (["--help"], "needs one argument"),
+        ([], "needs a directory to fill"),
+        (["a", "b", "c"], "needs a directory to fill"),
+        (["--help"], "needs a directory to fill"),
         (["/proc/podhooks"], "can't write the runtime to /proc/podhooks"),
     ],
 )
@@ -86,3 +86,47 @@ def test_what_can_not_be_done_gets_one_line(arguments: list[str], complaint: str
     assert (done.returncode, done.stdout) == (2, "")
     assert complaint in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def image_with_an_interpreter(root: Path) -> Path:
+    """What image/interpreter.py makes, as far as copying goes: links to files that lie elsewhere in the image."""
+    runtime, interpreter = root / "opt/podhooks", root / "opt/interpreter"
+    assert install(str(runtime)).returncode == 0
+    library = root / "usr/lib/python3"
+    for name in ("os.py", "test/test_os.py", "json/__init__.py"):
+        (library / name).parent.mkdir(parents=True, exist_ok=True)
+        (library / name).write_text(name)
+    (library / "sitecustomize.py").symlink_to("/etc/python3/sitecustomize.py")  # as Debian has it
+    (root / "usr/lib/libc.so.6.1").write_text("libc")
+    for name in ("bin", "lib"):
+        (interpreter / name).mkdir(parents=True)
+    (interpreter / "bin/python3").write_text("python3")
+    (interpreter / "bin/python3").chmod(0o755)
+    (interpreter / "lib/python3").symlink_to("../../../usr/lib/python3")
+    (interpreter / "lib/libc.so.6").symlink_to("../../../usr/lib/libc.so.6.1")
+    return runtime
+
+
+def copied(runtime: Path, *targets: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-S", *map(str, (runtime / "podhooks/runtime/install.py", *targets))]
+    return subprocess.run(command, capture_output=True, text=True, timeout=50)
+
+
+def test_the_images_interpreter_comes_along_without_links_out_of_the_directory(tmp_path: Path) -> None:
+    runtime, made = image_with_an_interpreter(tmp_path / "image"), tmp_path / "volume/opt/interpreter"
+    for _ in range(2):
+        done = copied(runtime, tmp_path / "volume/opt/podhooks", made)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert files(made) == {"bin/python3", "lib/libc.so.6", "lib/python3/os.py", "lib/python3/json/__init__.py"}
+    assert not [each for each in made.rglob("*") if each.is_symlink()]
+    assert os.access(made / "bin/python3", os.X_OK)
+    assert (made / "lib/libc.so.6").read_text() == "libc"
+    assert {each.name for each in made.parent.iterdir()} == {"podhooks", "interpreter"}
+
+
+def test_an_image_without_an_interpreter_is_told_in_one_line(tmp_path: Path) -> None:
+    runtime = tmp_path / "opt/podhooks"
+    install(str(runtime))
+    done = copied(runtime, tmp_path / "volume/podhooks", tmp_path / "volume/interpreter")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "opt/interpreter" in done.stderr

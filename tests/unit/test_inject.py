@@ -266,7 +266,7 @@ def test_ours_take_after_main_but_not_what_belongs_to_its_process(name: str) -> 
 
 def test_our_variables_come_behind_mains() -> None:
     env = container(injected(pod(containers=[MAIN], terminationGracePeriodSeconds=10)), "on-exit")["env"]
-    assert env[2:5] == [
+    assert env[3:6] == [
         {"name": "PODHOOKS_MAIN_CONTAINER", "value": "main"},
         {"name": "PODHOOKS_MODE", "value": "native"},
         {"name": "PODHOOKS_GRACE_SECONDS", "value": "40"},

@@ -48,6 +48,7 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
         "position" (get $annotations $contract.names.onExitPosition | default "last" | trim)
         "image" (get $annotations $contract.names.image | default "main" | trim)
         "python" (get $annotations $contract.names.python | default $contract.defaultPython | trim)
+        "bundled" (eq (get $annotations $contract.names.python | default "" | trim) $contract.bundledPython)
         "resources" (include "podhooks.resources" (get $annotations $contract.names.resources) | fromJson)
         "graceBefore" $before
         "graceSeconds" (add $before $reserve)
@@ -58,6 +59,9 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
   -}}
   {{- include "podhooks.checkToken" $case -}}
   {{- include "podhooks.checkNeeds" $case -}}
+  {{- if and $case.bundled (eq $case.delivery "installed") -}}
+    {{- fail (printf "%s: bundled is the interpreter that comes along with the runtime: set runtime.delivery to image or copy, or name the image's own" $contract.names.python) -}}
+  {{- end -}}
   {{- toRawJson $case -}}
 {{- end -}}
 {{- end -}}

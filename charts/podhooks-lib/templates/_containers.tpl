@@ -4,19 +4,22 @@
 {{- $container := dict "name" .name -}}
 {{- if ne .image "main" -}}
   {{- $_ := set $container "image" .image -}}
-{{- else if hasKey .main "image" -}}
-  {{- $_ := set $container "image" .main.image -}}
+{{- else -}}
+  {{- range $key := list "image" "imagePullPolicy" -}}
+    {{- if get $.main $key -}}{{- $_ := set $container $key (get $.main $key) -}}{{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- if and (eq .name "on-exit") (eq .mode "native") -}}
   {{- $_ := set $container "restartPolicy" "Always" -}}
 {{- end -}}
-{{- range $key := concat (list "imagePullPolicy") $contract.inherited -}}
+{{- range $key := $contract.inherited -}}
   {{- if get $.main $key -}}{{- $_ := set $container $key (get $.main $key) -}}{{- end -}}
 {{- end -}}
+{{- $interpreter := .bundled | ternary $contract.bundledInterpreter (list .python) -}}
 {{- if eq .delivery "installed" -}}
-  {{- $_ := set $container "command" (list .python "-m" (get $contract.programs .name)) -}}
+  {{- $_ := set $container "command" (concat $interpreter (list "-m" (get $contract.programs .name))) -}}
 {{- else -}}
-  {{- $_ := set $container "command" (list .python "-S" (get $contract.scripts .name)) -}}
+  {{- $_ := set $container "command" (concat $interpreter (list "-S" (get $contract.scripts .name))) -}}
 {{- end -}}
 {{- $_ := set $container "env" (include "podhooks.env" . | fromJsonArray) -}}
 {{- $_ := set $container "volumeMounts" (include "podhooks.volumeMounts" . | fromJsonArray) -}}
@@ -26,7 +29,8 @@
 {{- /* podhooks.runtimeContainer: copies the runtime from our image, with delivery `copy`. */ -}}
 {{- define "podhooks.runtimeContainer" -}}
 {{- $contract := include "podhooks.contract" . | fromJson -}}
-{{- $container := dict "name" $contract.runtimeContainer "image" .runtimeImage "command" $contract.copyCommand -}}
+{{- $command := .bundled | ternary (append $contract.copyCommand $contract.bundledDir) $contract.copyCommand -}}
+{{- $container := dict "name" $contract.runtimeContainer "image" .runtimeImage "command" $command -}}
 {{- $_ := set $container "volumeMounts" (list (omit $contract.runtimeMount "readOnly")) -}}
 {{- with .pullPolicy -}}{{- $_ := set $container "imagePullPolicy" . -}}{{- end -}}
 {{- merge $container (include "podhooks.common" . | fromJson) | toRawJson -}}
@@ -42,10 +46,21 @@
 
 {{- define "podhooks.env" -}}
 {{- $contract := include "podhooks.contract" . | fromJson -}}
+{{- $bundled := .bundled | ternary $contract.bundledEnv list -}}
+{{- $dropped := $contract.ourEnv -}}
+{{- range $bundled -}}{{- $dropped = append $dropped .name -}}{{- end -}}
 {{- $env := list -}}
+{{- $names := list -}}
 {{- range .main.env -}}
-  {{- if or (not (has .name $contract.ourEnv)) (eq (toRawJson .) (toRawJson $contract.sharedEnv)) -}}{{- $env = append $env . -}}{{- end -}}
+  {{- if or (not (has .name $dropped)) (eq (toRawJson .) (toRawJson $contract.sharedEnv)) -}}
+    {{- $env = append $env (include "podhooks.envOfMain" (dict "entry" . "main" $.main.name) | fromJson) -}}
+    {{- $names = append $names .name -}}
+  {{- end -}}
 {{- end -}}
+{{- range $contract.defaultEnv -}}
+  {{- if not (has .name $names) -}}{{- $env = append $env . -}}{{- end -}}
+{{- end -}}
+{{- $env = concat $env $bundled -}}
 {{- $values := list .mainLabel .mode (toString (int .graceSeconds)) -}}
 {{- range $index, $name := $contract.variableEnv -}}
   {{- $env = append $env (dict "name" $name "value" (index $values $index)) -}}
@@ -54,6 +69,17 @@
   {{- if not (has . $env) -}}{{- $env = append $env . -}}{{- end -}}
 {{- end -}}
 {{- toRawJson $env -}}
+{{- end -}}
+
+{{- /* podhooks.envOfMain: an entry of main's environment; a container's own requests and limits are main's in ours, too. */ -}}
+{{- define "podhooks.envOfMain" -}}
+{{- $entry := .entry -}}
+{{- $reference := ($entry.valueFrom | default dict).resourceFieldRef | default dict -}}
+{{- if and $reference (not $reference.containerName) -}}
+  {{- $source := merge (dict "resourceFieldRef" (merge (dict "containerName" .main) $reference)) $entry.valueFrom -}}
+  {{- $entry = merge (dict "valueFrom" $source) $entry -}}
+{{- end -}}
+{{- toRawJson $entry -}}
 {{- end -}}
 
 {{- /* Bidirectional propagation is for privileged containers only, which ours never are. */ -}}

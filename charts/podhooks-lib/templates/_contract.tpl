@@ -71,6 +71,17 @@
   "podhooks.io/python"
  ],
  "defaultPython": "python3",
+ "bundledPython": "bundled",
+ "bundledInterpreter": [
+  "/podhooks/runtime/opt/interpreter/bin/python3",
+  "-I"
+ ],
+ "bundledDir": "/podhooks/runtime/opt/interpreter",
+ "bundledEnv": [
+  {
+   "name": "LD_PRELOAD"
+  }
+ ],
  "onExitTimeoutDefault": "30s",
  "maxReserveMilliseconds": 300000,
  "graceSeconds": 30,
@@ -130,6 +141,12 @@
   "PODHOOKS_MAIN_CONTAINER",
   "PODHOOKS_MODE",
   "PODHOOKS_GRACE_SECONDS"
+ ],
+ "defaultEnv": [
+  {
+   "name": "NVIDIA_VISIBLE_DEVICES",
+   "value": "void"
+  }
  ],
  "constantEnv": [
   {
