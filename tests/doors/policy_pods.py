@@ -256,6 +256,10 @@ PODS: dict[str, Pod] = {
     "Linux": pod({"on-exit": "a:b"}, os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "linux"}),
     "the longest timeouts": pod({"on-exit": "a:b", "on-exit-timeout": "168h", "reserve": "168h"}),
     "a path that begins like ours": pod({"on-exit": "a:b"}, **other_mount("/podhooks2")),
+    "main's interpreter": pod(
+        {"on-exit": "a:b", "python": "/venv/bin/python"},
+        {"env": [{"name": "LD_PRELOAD", "value": "/lib/libjemalloc.so"}]},
+    ),
     "our interpreter": pod(
         {"on-exit": "a:b", "on-start": "a:b", "python": "bundled"},
         {
