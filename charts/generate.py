@@ -12,6 +12,7 @@ from typing import Any
 
 import library_values
 import schemas
+from dashboard import dashboard
 from operator_objects import operator_objects
 
 from podhooks import contract
@@ -54,6 +55,7 @@ def files() -> dict[Path, str]:
         CHARTS / "podhooks-lib/values.schema.json": json.dumps(schemas.library(), indent=2) + "\n",
         CHARTS / "flow-job/values.schema.json": json.dumps(schemas.flow_job(), indent=2) + "\n",
         CHARTS / "podhooks/values.schema.json": json.dumps(schemas.operator(), indent=2) + "\n",
+        CHARTS / "podhooks/files/dashboard.json": json.dumps(dashboard(), indent=1) + "\n",
         CHARTS / "podhooks/files/objects.json": json.dumps(operator_objects(), indent=1) + "\n",
     }
 

@@ -222,6 +222,8 @@ def _its_deployment() -> Schema:
         "rbac": section({"create": SWITCH}),
         "podDisruptionBudget": section({"enabled": SWITCH, "minAvailable": some, "maxUnavailable": some}),
         "networkPolicy": section({"enabled": SWITCH, "webhookFrom": OBJECTS, "metricsFrom": OBJECTS}),
+        "alerts": section({"enabled": SWITCH, "labels": TEXTS}),
+        "dashboard": section({"enabled": SWITCH, "labels": TEXTS}),
         "serviceMonitor": section({"enabled": SWITCH, "interval": SCRAPE_INTERVAL, "labels": TEXTS}),
         "topologySpread": SWITCH,
         "extraArgs": STRINGS,

@@ -487,6 +487,8 @@ OPERATOR: dict[str, Any] = {
         "metricsFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}],
     },
     "serviceMonitor": {"enabled": True, "interval": "10s", "labels": {"release": "prometheus"}},
+    "alerts": {"enabled": True, "labels": {"release": "prometheus"}},
+    "dashboard": {"enabled": True, "labels": {"grafana_dashboard": "1"}},
     "priorityClassName": "system-cluster-critical",
     "podLabels": {"team": "platform"},
     "podAnnotations": {"note": "yes"},
