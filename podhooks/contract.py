@@ -51,6 +51,10 @@ INJECTION_LABEL = PREFIX + "injection"
 INJECTION_ENABLED = "enabled"
 INJECTION_DISABLED = "disabled"
 
+# On objects that `podhooks inject --with-rbac` adds to a stream: `uninject` knows them by it.
+ADDED_LABEL = PREFIX + "added-by"
+ADDED_BY_INJECT = "inject"
+
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"  # kubectl's own, the fallback for main
 ALL_CONTAINERS = "*"  # as `main-container`: all containers together
 MAIN_IMAGE = "main"  # as `image`: main's own image

@@ -11,6 +11,7 @@ import argparse
 import sys
 
 from podhooks import contract
+from podhooks.cli import with_rbac
 from podhooks.cli.files import add_file_argument, joined, read_streams
 from podhooks.cli.inject import rewrite, write
 from podhooks.errors import ManifestError
@@ -24,8 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    streams = read_streams(args.filename)
     texts, lines = [], []
+    streams = []
+    for given in read_streams(args.filename):
+        streams.append(with_rbac.taken_out(given))
+        if streams[-1] is not given:
+            lines.append("Role and RoleBinding of the pods' service accounts: taken out")
     for stream in streams:
         values: list[Pod] = []
         for document in stream.documents:

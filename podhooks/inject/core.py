@@ -114,8 +114,11 @@ def _parse_once(annotations: tuple[tuple[str, str], ...]) -> tuple[Plan, tuple[F
 
 
 def _summary_hash(annotations: Mapping[str, str]) -> str:
-    short = sum(map(len, annotations.values())) <= REMEMBERED_CHARACTERS
-    return _hash_once(tuple(annotations.items())) if short else summary_hash(annotations)
+    try:
+        short = sum(map(len, annotations.values())) <= REMEMBERED_CHARACTERS
+        return _hash_once(tuple(annotations.items())) if short else summary_hash(annotations)
+    except TypeError:  # something in them isn't even text
+        return summary_hash(annotations)
 
 
 @lru_cache(maxsize=32)

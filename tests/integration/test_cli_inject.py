@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from podhooks.version import __version__
+from podhooks.yamltext.stream import parse
 from tests.integration.cli import ANNOTATED, BROKEN, PODHOOKS, SERVICE, WARNED, podhooks, refused
 
 
@@ -36,6 +37,40 @@ def test_uninject_gives_back_the_original_to_the_byte() -> None:
         back = podhooks("uninject", stdin=changed.stdout)
         assert back.stdout == text.removeprefix("\ufeff")
         assert back.stderr == "Job/etl: uninjected\n"
+
+
+@pytest.mark.parametrize(
+    "text", [ANNOTATED, "# first\n" + ANNOTATED.rstrip("\n"), "---\n" + SERVICE + "---\n" + ANNOTATED]
+)
+def test_the_rights_that_the_pods_need_come_in_front_and_go_without_a_trace(text: str) -> None:
+    changed = podhooks("inject", "--with-rbac", "-n", "etl", stdin=text)
+    assert changed.stderr.endswith(
+        "service account default may get and watch pods of namespace etl: Role and RoleBinding added\n"
+    )
+    role, binding, *_ = parse(changed.stdout, "t").documents
+    assert (role.value["kind"], binding.value["kind"]) == ("Role", "RoleBinding")
+    assert binding.value["subjects"] == [{"kind": "ServiceAccount", "name": "default", "namespace": "etl"}]
+    assert role.value["metadata"]["namespace"] == binding.value["metadata"]["namespace"] == "etl"
+    again = podhooks("inject", "--with-rbac", "-n", "etl", stdin=changed.stdout)
+    assert again.stdout == changed.stdout
+    assert podhooks("uninject", stdin=changed.stdout).stdout == text
+
+
+def test_each_service_account_gets_its_own_rights_and_json_stays_json() -> None:
+    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a", "annotations": {"podhooks.io/on-exit": "a:b"}}}
+    spec = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "x"}]}
+    first = {**pod, "spec": {**spec, "serviceAccountName": "etl"}}
+    second = {**pod, "metadata": {**pod["metadata"], "namespace": "other"}, "spec": spec}  # type: ignore[dict-item]
+    text = json.dumps(first) + "\n" + json.dumps(second) + "\n"
+    changed = podhooks("inject", "-q", "--with-rbac", stdin=text)
+    found = parse(changed.stdout, "t")
+    assert found.is_json
+    bindings = [each.value for each in found.documents if each.value["kind"] == "RoleBinding"]
+    assert [(each["metadata"]["namespace"], each["subjects"][0]["name"]) for each in bindings] == [
+        ("default", "etl"),
+        ("other", "default"),
+    ]
+    assert podhooks("uninject", "-q", stdin=changed.stdout).stdout == text
 
 
 def test_uninject_of_what_was_never_injected_says_so() -> None:
