@@ -39,10 +39,18 @@ from tests.doors.test_policy import decoded
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="cel-expr-python needs Python 3.11")
 SETTINGS = PolicySettings(inject=InjectSettings(delivery=Delivery.COPY, resources=DEFAULTS), failure_policy="Fail")
 """COPY has all that the other deliveries have."""
+UNSHOWN = {
+    "made": 2,
+    "madeEarly": 11,
+    "madeBeside": 12,
+    "wanted": 2,
+    "paths": 9,
+    "envFiles": 8,
+    "needProblem": 10,
+}
+"""How many mutants no pod shows yet: paths with dots or doubled slashes, read-only mounts. It may only shrink."""
 PARTS = {"mutation": 12, "problem": 6}
 """Of long expressions, so that no test takes long."""
-ON_PODS_ALONE = frozenset({"made", "madeEarly", "madeBeside", "wanted", "paths", "envFiles", "needProblem"})
-"""Compared with inject() on the pods of needs_pods.py only: those don't show every mutant of how paths are spelled."""
 
 
 def pods() -> Iterator[Pod]:
@@ -104,8 +112,6 @@ def value(expression: Expression, known: dict[str, Any]) -> Json:
 def names() -> Iterator[tuple[str, int]]:
     spec = policy(SETTINGS)["spec"]
     for each in (*spec["matchConditions"], *spec["variables"], {"name": "mutation"}):
-        if each["name"] in ON_PODS_ALONE:
-            continue
         yield from ((each["name"], part) for part in range(PARTS.get(each["name"], 1)))
 
 
@@ -114,4 +120,5 @@ def test_a_pod_shows_that_the_expression_is_wrong(name: str, part: int) -> None:
     right = trial().right.expressions()[name]
     some = list(mutants(right.text).items())[part :: PARTS.get(name, 1)]
     assert some
-    assert [said for said, text in some if not trial().notices(name, text)] == []
+    survivors = [said for said, text in some if not trial().notices(name, text)]
+    assert len(survivors) <= UNSHOWN.get(name, 0), survivors
