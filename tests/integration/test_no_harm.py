@@ -209,3 +209,26 @@ def test_the_cases_are_pods_that_run_without_us(cluster: Cluster) -> None:
         pod = named(name)
         over = ran(cluster, pod, pod)
         assert json.dumps(over["codes"]).count("null") <= 1, (name, over)
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ALONE = ["cleanup", "notification"]  # main of the others works with what on_start hands over
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_an_example_without_its_callbacks(cluster: Cluster, name: str) -> None:
+    """Main of each example does the same with them and without. (Their own annotations, and their own ConfigMaps.)"""
+    documents = list(READ.load_all((EXAMPLES / name / "job.yaml").read_text()))
+    for each in documents:
+        if each["kind"] == "ConfigMap":
+            each["metadata"]["namespace"] = "default"
+            cluster.store.create("configmaps", each)
+    (job,) = [each for each in documents if each["kind"] == "Job"]
+    template = job["spec"]["template"]
+    bare = {"metadata": {"name": f"example-{name}", "namespace": "default"}, "spec": plain(template["spec"])}
+    hooked = plain(bare)
+    hooked["metadata"]["annotations"] = template["metadata"]["annotations"]
+    made, report = inject(hooked, SETTINGS)
+    assert report.outcome is Outcome.INJECTED
+    without, with_us = ran(cluster, bare, bare), ran(cluster, made, bare)
+    assert {**with_us, "told": ""} == without
