@@ -21,7 +21,8 @@ else:
 class Value:
     """Fields are the class's annotations, in order, with their defaults.
 
-    Equality, hash and repr leave out fields whose name begins with an underscore. Defaults must be immutable.
+    Equality, hash and repr leave out fields whose name begins with an underscore. A Value can't be subclassed, since
+    its fields are those of one class; a default that can be changed is refused, since all values would share it.
     """
 
     _fields: tuple[str, ...] = ()
@@ -29,11 +30,16 @@ class Value:
     if not TYPE_CHECKING:
 
         def __init_subclass__(cls) -> None:
+            if cls.__bases__ != (Value,):
+                raise TypeError(f"{cls.__name__}: a Value can't be subclassed, its fields would be lost")
             cls._fields = tuple(cls.__annotations__)
             cls._public = tuple(name for name in cls._fields if not name.startswith("_"))
             cls.__match_args__ = cls._public
-            for name in cls._fields:  # a function as a default is a value, not a method
-                if isinstance(default := cls.__dict__.get(name), type(dataclass_transform)):
+            for name in cls._fields:
+                default = cls.__dict__.get(name)
+                if isinstance(default, (list, dict, set, bytearray)):
+                    raise TypeError(f"{cls.__name__}.{name}: {default!r} can be changed, and would be for all of them")
+                if isinstance(default, type(dataclass_transform)):  # a function as a default is a value, not a method
                     setattr(cls, name, staticmethod(default))
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -71,3 +71,21 @@ def test_a_function_as_default_is_a_value_and_no_method() -> None:
 
     assert Asked().answer() == 42
     assert Asked(lambda: 7).answer() == 7
+
+
+def test_fields_of_a_parent_would_be_lost_so_there_is_none() -> None:
+    with pytest.raises(TypeError, match="Worse: a Value can't be subclassed"):
+
+        class Worse(CallbackOutcome):
+            more: int = 0
+
+    with pytest.raises(TypeError, match="Mixed: a Value can't be subclassed"):
+
+        class Mixed(Value, Exception):
+            more: int = 0
+
+
+@pytest.mark.parametrize("default", [[], {}, set(), bytearray()])
+def test_a_default_that_can_be_changed_is_refused(default: object) -> None:
+    with pytest.raises(TypeError, match=r"Shared\.items: .* can be changed"):
+        type("Shared", (Value,), {"__annotations__": {"items": "object"}, "items": default})
