@@ -6,6 +6,7 @@ its values can ask for is in the file.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from podhooks.admission_policy import PolicySettings, binding, policy
@@ -42,7 +43,7 @@ def operator_objects() -> dict[str, Any]:
             "nodeRules": node_rules(),
             "homeRules": home_rules(NAMES),
             "definition": rescue_definition(),
-            "confinement": confinement(NAMES.replace(service_account=ACCOUNT)),
+            "confinement": confinement(replace(NAMES, service_account=ACCOUNT)),
         },
         "policy": {
             "image": _policy(Delivery.IMAGE, None),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from podhooks.inject import InjectSettings
-from podhooks.value import Value
+
+USUAL = InjectSettings()
 
 
-class PolicySettings(Value):
+@dataclass(frozen=True)
+class PolicySettings:
     """`inject` is what every other door has; of it, `kubernetes` and `annotations` mean nothing here.
 
     `namespace` is the operator's: it is never touched, nor is kube-system. Of all others those labelled
@@ -14,7 +18,7 @@ class PolicySettings(Value):
     given its callbacks is admitted as it is with `failure_policy` Ignore, and refused, with the reason, with Fail.
     """
 
-    inject: InjectSettings = InjectSettings()
+    inject: InjectSettings = USUAL
     name: str = "podhooks"
     namespace: str = "podhooks"
     opt_in: bool = False

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -16,11 +17,11 @@ from podhooks import contract
 from podhooks.annotations.finding import closest
 from podhooks.arguments.parser import Parser
 from podhooks.errors import InputError, PodhooksError
-from podhooks.value import Value
 from podhooks.version import __version__
 
 
-class Command(Value):
+@dataclass(frozen=True)
+class Command:
     """One subcommand. Its module is imported only when it is called, and has `configure` and `run`.
 
     One that isn't `lasting` reads, writes and ends: its objects have no circles, so looking for some is a third of its

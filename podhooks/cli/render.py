@@ -12,16 +12,17 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
 from podhooks import contract
 from podhooks.inject.shapes import Json
-from podhooks.value import Value
 from podhooks.yamltext.emit import document_lines
 
 
-class Renderer(Value):
+@dataclass(frozen=True)
+class Renderer:
     """One thing to render. Its module has `configure` and `objects`."""
 
     name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from podhooks import contract
 from podhooks.annotations.durations import format_duration
@@ -11,14 +12,14 @@ from podhooks.annotations.finding import Finding
 from podhooks.inject import REASONS, InjectSettings, ObjectReport, Outcome, Report, inject_object
 from podhooks.inject.report import NOT_ANNOTATED
 from podhooks.inject.shapes import Path, Pod
-from podhooks.value import Value
 from podhooks.yamltext.stream import Document, Stream
 
 _FIELD = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 _ANNOTATION = re.compile(r"[a-z.]+/[A-Za-z0-9._-]+?(?=[.\[]|$)")
 
 
-class Judged(Value):
+@dataclass(frozen=True)
+class Judged:
     """One document: what it becomes, and the reports on the pods in it."""
 
     stream: Stream

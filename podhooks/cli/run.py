@@ -21,6 +21,7 @@ import re
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from podhooks import contract
@@ -37,13 +38,13 @@ from podhooks.render.pod_rbac import NAME, pod_rbac
 from podhooks.run import display as displays
 from podhooks.run.session import Options, is_injected, start_clock, try_out
 from podhooks.run.session import run as run_session
-from podhooks.value import Value
 from podhooks.yamltext.stream import Stream
 
 VARIABLE = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]*")
 
 
-class Prepared(Value):
+@dataclass(frozen=True)
+class Prepared:
     """The request as it was written, and with its pod injected."""
 
     written: Request
@@ -93,10 +94,10 @@ def run(args: argparse.Namespace) -> int:
     backend = connect(args, settings, directory_of(names))
     try:
         written = _written(streams, args, backend.namespace)
-        written = written.replace(run=with_variables(written.run, variables))
-        prepared = Prepared(written, written.replace(run=inject_object(written.run, settings)[0]))
+        written = replace(written, run=with_variables(written.run, variables))
+        prepared = Prepared(written, replace(written, run=inject_object(written.run, settings)[0]))
         if args.grant:
-            prepared = prepared.replace(injected=granted(prepared.injected))
+            prepared = replace(prepared, injected=granted(prepared.injected))
         try_out(prepared.injected, backend)
         display = displays.make(plain=args.plain, colours=not args.no_color, elapsed=elapsed)
         try:
@@ -130,7 +131,7 @@ def granted(injected: Request) -> Request:
     account = text(mapping(injected.pod.get("spec")).get("serviceAccountName")) or "default"
     name = f"{NAME}-{secrets.token_hex(4)}"
     role = pod_rbac(name=name, account=account, namespace=injected.namespace)
-    return injected.replace(companions=(*injected.companions, *role))
+    return replace(injected, companions=(*injected.companions, *role))
 
 
 def on_cluster(args: argparse.Namespace) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from podhooks import contract
 from podhooks.annotations.durations import format_duration
@@ -13,13 +14,13 @@ from podhooks.inject import ObjectReport
 from podhooks.inject.shapes import Json
 from podhooks.inject.templates import look_up
 from podhooks.pod.object import mapping, mappings
-from podhooks.value import Value
 
 HEAD, STEP, MUTED = "bold", "cyan", "dim"
 LABEL = 11  # columns of the label in front of each block
 
 
-class Line(Value):
+@dataclass(frozen=True)
+class Line:
     """One line, without its line end; `style` is for terminals with colours."""
 
     text: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from podhooks.annotations.finding import closest, shown
 from podhooks.errors import InputError, ManifestError
@@ -10,7 +11,6 @@ from podhooks.inject.shapes import Json
 from podhooks.inject.templates import objects
 from podhooks.kinds.resources import by_kind, clone
 from podhooks.pod.object import mapping, mappings, sequence, text
-from podhooks.value import Value
 
 RUNNABLE = {"Pod": "v1", "Job": "batch/v1", "CronJob": "batch/v1"}
 COMPANIONS = {
@@ -27,7 +27,8 @@ COMPANIONS = {
 Object = dict[str, Json]
 
 
-class Request(Value):
+@dataclass(frozen=True)
+class Request:
     """`run` is a Pod or a Job; `companions` come first, in the file's order. Every object has its namespace."""
 
     run: Object

@@ -7,13 +7,13 @@ installed; what is written here is the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from podhooks.environments.manifest import read_mapping
 from podhooks.errors import InputError, ManifestError
 from podhooks.pod.object import mapping
-from podhooks.value import Value
 
 API_VERSION = "kubernetes.dask.org/v1"
 DEFAULT_IMAGE = "ghcr.io/dask/dask:latest"
@@ -24,7 +24,8 @@ WORKER_DASHBOARD_PORT = 8788
 Object = dict[str, Any]
 
 
-class ClusterSpec(Value):
+@dataclass(frozen=True)
+class ClusterSpec:
     """What a DaskCluster is made of. The specs are pods' (with `spec`), in the place of the default ones."""
 
     min_workers: int = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from podhooks.environments.kubernetes_job import KubernetesJobEnvironment, Trip,
 from podhooks.environments.manifest import Object
 from podhooks.errors import ApiError, InputError
 from podhooks.inject import InjectSettings
-from podhooks.value import Value
 
 DELETE_CLUSTER = "podhooks.callbacks.dask:delete_cluster"
 
 
-class Standing(Value):
+@dataclass(frozen=True)
+class Standing:
     """A Dask cluster that `setup` made: where, and its objects as the server made them."""
 
     backend: Backend

@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -19,12 +20,12 @@ from podhooks.context import ExitInfo, Result
 from podhooks.errors import InputError
 from podhooks.inject.dask import without_executor
 from podhooks.runtime.resolve import one_line
-from podhooks.value import Value
 
 MAIN = "main"  # what main is called where there is no container
 
 
-class Ended(Value):
+@dataclass(frozen=True)
+class Ended:
     """Main's end, with what it returned or raised."""
 
     end: ExitInfo

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from podhooks import contract
@@ -17,7 +18,6 @@ from podhooks.annotations.plan import Plan
 from podhooks.context import Hook
 from podhooks.errors import CallbackNotFound, InputError
 from podhooks.runtime.resolve import bind
-from podhooks.value import Value
 
 Callback: TypeAlias = Callable[..., object] | str | Mapping[str, Any]
 Callbacks: TypeAlias = Callback | Sequence[Callback] | None
@@ -32,7 +32,8 @@ ANNOTATIONS = {Hook.ON_START: contract.ON_START, Hook.ON_EXIT: contract.ON_EXIT}
 FORMS = "give a function, a name like 'package.module:function', a mapping with `call` or `exec`, or a list of these"
 
 
-class Entry(Value):
+@dataclass(frozen=True)
+class Entry:
     """One callback: its function, if it was given as one, and the rest of what an annotation's entry says."""
 
     function: Callable[..., object] | None
@@ -96,7 +97,8 @@ def _is_json(value: object) -> bool:
         return False
 
 
-class Planned(Value):
+@dataclass(frozen=True)
+class Planned:
     """`annotations` are what a pod needs; `labels` tells people what is behind a name that was made for a function."""
 
     annotations: Mapping[str, str]

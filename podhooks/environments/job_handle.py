@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from podhooks import contract
 from podhooks.cluster.backend import Backend
@@ -59,7 +60,7 @@ class JobHandle(Handle):
 
     def _named(self, line: CallbackLine) -> CallbackLine:
         name = self._label(line.name)
-        return line.replace(name=name, outcome=line.outcome and line.outcome.replace(name=name))
+        return replace(line, name=name, outcome=line.outcome and line.outcome.replace(name=name))
 
     def wait(self, timeout_seconds: float | None = None) -> ExitInfo:
         if not self._progress.wait(lambda: self._progress.is_over, timeout_seconds):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ from podhooks.environments.manifest import Call, Object, Wanted
 from podhooks.environments.pickling import PickledFunctions, SecretFile
 from podhooks.errors import ApiError, InputError
 from podhooks.inject import InjectSettings, inject_object
-from podhooks.value import Value
 
 ENV_FLOW_RUN_ID = contract.PREFECT_FLOW_RUN_ID_VARIABLES[0]
 
 
-class Trip(Value):
+@dataclass(frozen=True)
+class Trip:
     """Everything that is created for one run. `main` is the flow's container."""
 
     written: Object

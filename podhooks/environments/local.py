@@ -9,6 +9,7 @@ import socket
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from podhooks.environments.hooks import Callbacks, Planned
 from podhooks.environments.main_child import leave_last_words
 from podhooks.environments.watcher import Job, Report, Watcher
 from podhooks.report.summary import CallbackLine
-from podhooks.value import Value
 
 
 class LocalEnvironment(Environment):
@@ -70,7 +70,8 @@ class LocalEnvironment(Environment):
         return PodInfo(name, "", uid, socket.gethostname(), labels, dict(planned.annotations))
 
 
-class Site(Value):
+@dataclass(frozen=True)
+class Site:
     """Where a run takes place, if it isn't a pod's own containers that see to it."""
 
     pod: PodInfo

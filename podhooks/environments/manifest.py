@@ -10,6 +10,7 @@ import base64
 import copy
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from podhooks.context import EMPTY
 from podhooks.environments.pickling import SecretFile
 from podhooks.errors import InputError, ManifestError
 from podhooks.pod.object import mapping, text
-from podhooks.value import Value
 from podhooks.yamltext.stream import load
 
 NAME_LENGTH = 63  # of a Job: its pods have a label with it
@@ -34,7 +34,8 @@ DEFAULT_SPEC: Mapping[str, Any] = {
 Object = dict[str, Any]
 
 
-class Call(Value):
+@dataclass(frozen=True)
+class Call:
     """What main's container runs: `reference` names the flow where it will run, `parameters` are JSON."""
 
     reference: str
@@ -99,7 +100,8 @@ def template_annotations(job: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in annotations.items() if name.startswith(contract.PREFIX)}
 
 
-class Wanted(Value):
+@dataclass(frozen=True)
+class Wanted:
     """What is put into a job file's Job."""
 
     name: str
@@ -107,9 +109,9 @@ class Wanted(Value):
     call: Call
     python: str
     image: str | None = None
-    labels: Mapping[str, str] = EMPTY
-    annotations: Mapping[str, str] = EMPTY
-    env: Mapping[str, str] = EMPTY
+    labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    annotations: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    env: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     pickled_dir: str = ""  # empty: no function is pickled
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from podhooks.context import Hook
 from podhooks.environments import flows
 from podhooks.errors import InputError
 from podhooks.runtime.resolve import one_line
-from podhooks.value import Value
 
 MOUNT = "/etc/podhooks"  # where the Secret is mounted
 PREFIX = "pickled_"  # of the files' names: nothing of the user's may be hidden by them
@@ -39,7 +39,8 @@ def name_of(function: object) -> str | None:
     return name if found is function and problem(name) is None else None
 
 
-class SecretFile(Value):
+@dataclass(frozen=True)
+class SecretFile:
     """A file of the Secret: its key there, its path below the mount, its content."""
 
     key: str

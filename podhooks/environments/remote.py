@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ from podhooks.pod.object import mapping, text
 from podhooks.runtime.access import Access
 from podhooks.runtime.client import Client
 from podhooks.runtime.record import RecordData, parse_message
-from podhooks.value import Value
 
 
-class Surroundings(Value):
+@dataclass(frozen=True)
+class Surroundings:
     """What is known of the pod that one is in.
 
     `plan` is None where nothing was injected, or nobody may see what was; `record` is on-start's.

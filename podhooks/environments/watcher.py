@@ -17,6 +17,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from podhooks import contract, log
@@ -31,10 +32,10 @@ from podhooks.runtime.children import Watch
 from podhooks.runtime.record import Record
 from podhooks.runtime.resolve import CHECK_TIMEOUT_SECONDS, problems
 from podhooks.runtime.runner import run_hook
-from podhooks.value import Value
 
 
-class Job(Value):
+@dataclass(frozen=True)
+class Job:
     """All that the watcher has to know. `main` is run in a child, if it is given; else the other side runs it.
 
     `work_dir` is for records and main's log, and is nobody else's; `shared_dir` may be a pod's.
@@ -51,7 +52,8 @@ class Job(Value):
         return os.path.join(self.work_dir, "main.log") if self.main else ""
 
 
-class Report(Value):
+@dataclass(frozen=True)
+class Report:
     """What the watcher says when all is over."""
 
     end: ExitInfo

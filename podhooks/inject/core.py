@@ -113,7 +113,7 @@ def _parse_once(annotations: tuple[tuple[str, str], ...]) -> tuple[Plan, tuple[F
     return parse(dict(annotations))
 
 
-def _summary_hash(annotations: Mapping[str, str]) -> str:
+def _summary_hash(annotations: Mapping[str, Json]) -> str:
     try:
         short = sum(map(len, annotations.values())) <= REMEMBERED_CHARACTERS
         return _hash_once(tuple(annotations.items())) if short else summary_hash(annotations)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from podhooks.errors import InputError
 from podhooks.inject.shapes import Json
 from podhooks.render.rbac import OperatorNames, operator_rbac
 from podhooks.render.rescuer import rescuer_objects
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
-from podhooks.value import Value
 
 WEBHOOK_PORT, HEALTH_PORT = 8443, 8080
 USER = 65532  # the image's
 SPREAD_OVER = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 
 
-class OperatorOptions(Value):
+@dataclass(frozen=True)
+class OperatorOptions:
     """`image` is the operator's and, with delivery `image` and `copy`, the runtime's. `rescuer`: it keeps
     `guarantee: cluster`, too, in all namespaces or in the given ones."""
 

@@ -13,6 +13,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 from podhooks import contract
@@ -34,17 +35,20 @@ from podhooks.render.prefect_variables import (
     hook_variables,
     pod_variables,
 )
-from podhooks.value import Value
 
 STAND_IN = "podhooks:callback"  # where a placeholder will be: the injector must read the annotations
 GRACE_FIELD = "terminationGracePeriodSeconds"
 DEFAULT_RESERVE_SECONDS = 2 * contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS
 
 
-class PoolOptions(Value):
+USUAL = InjectSettings()
+
+
+@dataclass(frozen=True)
+class PoolOptions:
     """`on_start` and `on_exit` are what holds for deployments that don't say; annotations' texts."""
 
-    settings: InjectSettings = InjectSettings()
+    settings: InjectSettings = USUAL
     mode: Mode = Mode.NATIVE
     python: str = contract.DEFAULT_PYTHON
     on_start: str = NO_CALLBACKS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from podhooks import contract
 from podhooks.annotations.durations import format_duration
@@ -12,7 +13,6 @@ from podhooks.inject.container_resources import completed
 from podhooks.inject.inject_settings import DEFAULT_RESOURCES
 from podhooks.inject.shapes import Json
 from podhooks.render.annotation_schemas import schema
-from podhooks.value import Value
 
 GRACE_PERIOD = "termination_grace_period_seconds"
 RESOURCES = "callback_resources"
@@ -21,7 +21,8 @@ NO_CALLBACKS = "[]"  # an annotation must hold something: an empty list is one t
 LIST_FORMS = "Names of functions, one a line or with commas between them, or YAML or JSON with more about each."
 
 
-class Variable(Value):
+@dataclass(frozen=True)
+class Variable:
     """`annotation` is where it goes, "" for those with a place of their own; `schema` is JSON schema, for the UI."""
 
     name: str

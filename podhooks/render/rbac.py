@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from podhooks.inject.shapes import Json
-from podhooks.value import Value
 
 RBAC = "rbac.authorization.k8s.io"
 Rule = dict[str, Json]
 
 
-class OperatorNames(Value):
+@dataclass(frozen=True)
+class OperatorNames:
     """Names of the objects that the operator works with; the same as its flags."""
 
     namespace: str = "podhooks"
@@ -20,7 +22,7 @@ class OperatorNames(Value):
     lease: str = "podhooks-rescuer"
 
 
-def cluster_rules(names: OperatorNames = OperatorNames(), *, self_made: bool = True) -> list[Rule]:  # noqa: B008 (frozen)
+def cluster_rules(names: OperatorNames = OperatorNames(), *, self_made: bool = True) -> list[Rule]:
     """In all namespaces: Events beside the pods that it refused; and the one configuration with its caBundle."""
     verbs = ["get", "patch"] if self_made else ["get"]
     return [
@@ -29,7 +31,7 @@ def cluster_rules(names: OperatorNames = OperatorNames(), *, self_made: bool = T
     ]
 
 
-def namespace_rules(names: OperatorNames = OperatorNames(), *, self_made: bool = True) -> list[Rule]:  # noqa: B008 (frozen)
+def namespace_rules(names: OperatorNames = OperatorNames(), *, self_made: bool = True) -> list[Rule]:
     """In its own namespace. Nothing where the certificates come from cert-manager.
 
     `create` can't be bound to a name: at that time the object has none yet as far as the API server's rules go.
@@ -42,7 +44,7 @@ def namespace_rules(names: OperatorNames = OperatorNames(), *, self_made: bool =
     ]
 
 
-def operator_rbac(names: OperatorNames = OperatorNames(), *, self_made: bool = True) -> list[dict[str, Json]]:  # noqa: B008 (frozen)
+def operator_rbac(names: OperatorNames = OperatorNames(), *, self_made: bool = True) -> list[dict[str, Json]]:
     """ServiceAccount, ClusterRole and Role with their bindings."""
     namespaced = namespace_rules(names, self_made=self_made)
     account = {"kind": "ServiceAccount", "name": names.service_account, "namespace": names.namespace}

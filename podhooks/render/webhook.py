@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from podhooks import contract
 from podhooks.context import EMPTY
 from podhooks.errors import InputError
 from podhooks.inject.shapes import Json
-from podhooks.value import Value
 
 WEBHOOK = "inject.podhooks.io"  # the one webhook in the configuration
 PATH = "/mutate"
@@ -28,7 +28,8 @@ change of annotations, settings or version), it answers them without a patch, an
 since (reinvocationPolicy)."""
 
 
-class WebhookOptions(Value):
+@dataclass(frozen=True)
+class WebhookOptions:
     """`namespace` is the operator's own. `url` replaces the service, for an operator that runs outside the cluster.
 
     `ca_bundle` is PEM; without it the field isn't there, and whoever makes the certificates fills it in.
@@ -47,10 +48,10 @@ class WebhookOptions(Value):
     failure_policy: str = "Ignore"
     timeout_seconds: int = 5
     opt_in: bool = False
-    labels: Mapping[str, str] = EMPTY
+    labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
 
 
-def webhook_configuration(options: WebhookOptions = WebhookOptions()) -> dict[str, Json]:  # noqa: B008 (frozen)
+def webhook_configuration(options: WebhookOptions = WebhookOptions()) -> dict[str, Json]:
     """InputError for a value that the API server would refuse."""
     _check(options)
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from podhooks import contract
@@ -23,7 +24,6 @@ from podhooks.pod.object import (
     text,
     whole,
 )
-from podhooks.value import Value
 
 SIGNALS = {2: "SIGINT", 6: "SIGABRT", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
 USUAL_WAITS = frozenset({"", "ContainerCreating", "PodInitializing"})
@@ -52,7 +52,8 @@ class Tone(str, Enum):
     QUIET = "quiet"
 
 
-class Entry(Value):
+@dataclass(frozen=True)
+class Entry:
     """One line. `container` is empty for news of the pod as a whole, `pod` too for what concerns the run.
 
     `log` marks a line that the container itself wrote.

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from podhooks import contract
 from podhooks.context import ExitInfo, parse_time
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import is_deleting, mapping, sequence, text, whole
-from podhooks.value import Value
 
 ENDED_WELL = "Done"
 OPEN_STATES = ("Recorded", "Running")
 
 
-class Rescued(Value):
+@dataclass(frozen=True)
+class Rescued:
     """`verdict` is how main ended by the pod's last object, None where the Rescue doesn't say."""
 
     state: str

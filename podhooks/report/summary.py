@@ -6,6 +6,7 @@ The callbacks' outcomes come from the termination messages of our containers, wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from podhooks import contract
@@ -18,12 +19,12 @@ from podhooks.pod.status import exit_info
 from podhooks.report.news import all_containers, name_of
 from podhooks.report.rescued import Rescued, held_since, rescued_of
 from podhooks.runtime.record import Record, RecordData, parse_messages
-from podhooks.value import Value
 
 CONTAINER_OF = {Hook.ON_START: contract.ON_START_CONTAINER, Hook.ON_EXIT: contract.ON_EXIT_CONTAINER}
 
 
-class CallbackLine(Value):
+@dataclass(frozen=True)
+class CallbackLine:
     """One callback of the plan. `outcome` is None for one that nothing is recorded of; `why` then says why."""
 
     hook: Hook
@@ -40,7 +41,8 @@ class CallbackLine(Value):
         return {**known, **numbers, "message": one.message}
 
 
-class PodSummary(Value):
+@dataclass(frozen=True)
+class PodSummary:
     """`end` is None while main may still run. `told` is what on_exit was told of main's end, None if nothing was.
 
     `rescued` is what the rescuer made of it, `held_since` when the pod would have gone but for the rescuer.

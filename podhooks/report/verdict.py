@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from podhooks.context import ExitInfo, Result
@@ -10,7 +11,6 @@ from podhooks.inject.shapes import Json
 from podhooks.pod.object import text
 from podhooks.report.news import job_failure, job_is_finished
 from podhooks.report.summary import PodSummary
-from podhooks.value import Value
 
 EXIT_NOT_SUCCEEDED = 1  # main didn't succeed, and has no exit code of its own to say so
 ENDED_BY_US = frozenset({Result.DELETED, Result.NEVER_STARTED, Result.UNKNOWN, Result.START_FAILED})
@@ -35,7 +35,8 @@ STOP_CODES = {
 }
 
 
-class Verdict(Value):
+@dataclass(frozen=True)
+class Verdict:
     exit_code: int
     line: str
 

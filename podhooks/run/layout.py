@@ -6,6 +6,7 @@ Styles are words of rich, "cyan", "bold red"; the empty one is plain. A display 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from podhooks.annotations.durations import format_duration
 from podhooks.context import CallbackOutcome, ExitInfo, Hook, Result, Status
@@ -15,7 +16,6 @@ from podhooks.report.news import Entry, Role, Tone, all_containers, name_of, rol
 from podhooks.report.rescued import ENDED_WELL, OPEN_STATES, Rescued
 from podhooks.report.summary import CallbackLine, PodSummary
 from podhooks.report.verdict import Verdict
-from podhooks.value import Value
 
 Piece = tuple[str, str]  # text, style
 Line = list[Piece]
@@ -36,7 +36,8 @@ BAR = "│"
 OUR_MARK = "podhooks: "  # before every line that our programs write themselves
 
 
-class Prefix(Value):
+@dataclass(frozen=True)
+class Prefix:
     """How lines are told apart: the width of the name column, and whether it holds the pod's name too."""
 
     width: int = LEAST_NAME_WIDTH

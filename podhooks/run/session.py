@@ -6,6 +6,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import FrameType
 
 from podhooks import contract
@@ -19,10 +20,10 @@ from podhooks.report.verdict import STOP_CODES, Stop, verdict
 from podhooks.run.display import Display
 from podhooks.run.follower import STOPS, Follower
 from podhooks.run.layout import Line, summary_lines, verdict_line
-from podhooks.value import Value
 
 
-class Options(Value):
+@dataclass(frozen=True)
+class Options:
     """`timeout_seconds`: when to end the run; None for never. `keep`: leave everything where it is afterwards."""
 
     timeout_seconds: float | None = None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from podhooks.value import Value
 from podhooks.yamltext.scalars import json_text, quoted, written
 from podhooks.yamltext.shapes import Json
 
@@ -52,7 +52,8 @@ def is_block(text: str) -> bool:
     return len(lines) > 1 and shown and not lines[0].startswith(" ")
 
 
-class Brackets(Value):
+@dataclass(frozen=True)
+class Brackets:
     """How the collections in brackets around a place are written: JSON; or YAML, with or without quotes."""
 
     json: bool = False

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from podhooks.errors import InputError, ManifestError
-from podhooks.value import Value
 from podhooks.yamltext import nodes
 from podhooks.yamltext.nodes import MAX_DEPTH, Node
 from podhooks.yamltext.shapes import Json, Path
@@ -19,28 +19,31 @@ JSON_BLANKS = re.compile(r"[ \t\r\n]*")
 MAX_FLOAT_DIGITS = 308  # of a whole number: more is no float, and Kubernetes' numbers are int64 or float64
 
 
-class Document(Value):
+@dataclass(frozen=True)
+class Document:
     """One object of a stream. `start` and `end` are its place in a JSON text, `_node` its root in a YAML one."""
 
     value: dict[str, Json]
     line: int
     start: int = 0
     end: int = 0
-    _node: Node | None = None
+    _node: Node | None = field(default=None, repr=False, compare=False)
 
     def line_of(self, path: Path) -> int:
         """The line, from 1, of what is at `path` (or nearest above it); a JSON document's first."""
         return self.line if self._node is None else nodes.line_of(self._node, path)
 
 
-class Rewritten(Value):
+@dataclass(frozen=True)
+class Rewritten:
     """A text with other values. `anew` are the documents that were written anew: their comments and style are lost."""
 
     text: str
     anew: tuple[Document, ...] = ()
 
 
-class Stream(Value):
+@dataclass(frozen=True)
+class Stream:
     """A file's text and its objects, in order; empty documents are none. `notes` are lines for people."""
 
     name: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from podhooks import __version__, contract, log
+from podhooks import contract, log
 from podhooks.errors import PodhooksError
 from podhooks.runtime.descriptors import open_standard_descriptors
+from podhooks.version import __version__
 from podhooks_sidecar.program import OnExit
 from podhooks_sidecar.wakeup import Wakeup
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from podhooks.inject import InjectSettings, pod_templates
 from podhooks.inject.edit import plain
 from podhooks.inject.inject_settings import Delivery
 from podhooks.inject.templates import OLD_POD_SCHEMA, look_up
-from podhooks.value import Value
 from podhooks.version import __version__
 from podhooks.yamltext.stream import parse
 
@@ -27,7 +27,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 VERSION = "VERSION"  # stands for ours in the golden files
 
 
-class DoorCase(Value):
+@dataclass(frozen=True)
+class DoorCase:
     """One pod. `path` is where the golden file has it; `pod` and `golden` are what is there before and after.
 
     Both have `metadata` and `spec`, and are copies that may be changed. `settings` are the injector's.

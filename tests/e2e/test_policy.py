@@ -12,6 +12,7 @@ import math
 import subprocess
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,7 +79,7 @@ class Policied:
             made.kubectl(
                 "label", "namespace", made.namespace, f"{contract.INJECTION_LABEL}={contract.INJECTION_ENABLED}"
             )
-        settings = settings.replace(name=made.namespace)
+        settings = replace(settings, name=made.namespace)
         bound = binding(settings)
         selector = bound["spec"]["matchResources"]["namespaceSelector"]
         selector["matchLabels"] = {SELECTED_BY: made.namespace}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,7 @@ def test_render_writes_policy_and_binding(capsys: pytest.CaptureFixture[str]) ->
     assert main(["render", "admission-policy", *flags]) == 0
     written = list(YAML(typ="safe").load_all(capsys.readouterr().out))
     wanted = settings(Delivery.COPY, name="hooks", opt_in=True, failure_policy="Fail")
-    wanted = wanted.replace(inject=wanted.inject.replace(image="own:1"))
+    wanted = replace(wanted, inject=wanted.inject.replace(image="own:1"))
     assert written == [policy(wanted), binding(wanted)]
 
 

@@ -28,7 +28,9 @@ from podhooks.inject import (
 from podhooks.inject.checks import CODES
 from podhooks.inject.container_resources import completed, is_quantity
 from podhooks.inject.core import injected as injected_sharing
+from podhooks.inject.defaulted import same_but_for_defaults
 from podhooks.inject.inject_settings import DEFAULT_RESOURCES
+from podhooks.render.prefect_variables import NO_CALLBACKS as NONE_IN_PREFECT
 from podhooks.version import __version__
 from tests.pod_security import violations
 
@@ -1107,3 +1109,41 @@ def test_a_pod_that_is_only_looked_at_is_not_changed_either() -> None:
         expected = inject(each)
         assert injected_sharing(each, InjectSettings()) == expected
         assert each == before
+
+
+TOKEN = {"name": "kube-api-access-x7z2k", "mountPath": contract.SERVICE_ACCOUNT_DIR, "readOnly": True}
+OTHER = {"name": "data", "mountPath": "/data"}
+
+
+@pytest.mark.parametrize(
+    ("made", "found", "same"),
+    [
+        ([OTHER], [OTHER, TOKEN], True),
+        ([OTHER, TOKEN], [TOKEN, OTHER], True),
+        ([OTHER, TOKEN], [OTHER], False),
+        ([OTHER, TOKEN], [OTHER, {**TOKEN, "readOnly": False}], False),
+        ([OTHER], [OTHER, {**TOKEN, "mountPath": "/var/run/secrets"}], False),
+    ],
+    ids=["filled in", "main's own, inherited", "main's own, taken out", "main's own, changed", "another mount"],
+)
+def test_the_tokens_mount_is_a_default_where_the_injector_made_none(made: Any, found: Any, same: bool) -> None:
+    assert same_but_for_defaults({"volumeMounts": made}, {"volumeMounts": found}) is same
+
+
+def test_a_pod_that_names_no_callback_is_told_from_one_without_annotations() -> None:
+    none_in_prefect = {contract.ON_START: NONE_IN_PREFECT, contract.ON_EXIT: NONE_IN_PREFECT}
+    for annotations in ({contract.MODE: "native"}, none_in_prefect):
+        given = pod(annotations)
+        result, report = inject(given)
+        assert (result, report.outcome, report.reasons) == (given, Outcome.SKIPPED, ("no-callbacks",))
+        assert not report.errors
+    assert inject(pod({"example.com/mode": "native"}))[1].reasons == ("not-annotated",)
+
+
+@pytest.mark.parametrize("value", [None, 1, ["a"], {"a": "b"}, True])
+def test_annotations_of_others_may_hold_anything(value: Any) -> None:
+    given = pod({contract.ON_EXIT: "a:b"})
+    given["metadata"]["annotations"]["example.com/odd"] = value
+    result, report = inject(given)
+    assert report.outcome is Outcome.INJECTED
+    assert uninject(result)[0] == given

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ def test_what_on_exit_was_told_is_said_where_it_differs_from_what_is_known_now()
 def test_news_and_log_lines_have_their_columns() -> None:
     news = Entry("running", "etl-x7k2p", "work", Role.MAIN)
     assert plain(entry_line(1.25, news, Prefix())) == "   1.2s  work       running"
-    assert plain(entry_line(61, news.replace(log=True), Prefix())) == "  61.0s  work     │ running"
+    assert plain(entry_line(61, replace(news, log=True), Prefix())) == "  61.0s  work     │ running"
     assert plain(entry_line(0, news, Prefix(14, with_pod=True))) == "   0.0s  x7k2p work       running"
 
 

@@ -8,6 +8,7 @@ import gc
 import json
 import re
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -299,7 +300,7 @@ def test_a_pair_that_does_not_load_leaves_the_one_before() -> None:
     live.use(begun().serving)
     before = live.pair
     with pytest.raises(InputError):
-        live.use(begun().serving.replace(key=b"x"))
+        live.use(replace(begun().serving, key=b"x"))
     assert live.pair is before
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -139,14 +140,14 @@ def applied(action: Action, stock: Stock | None, replica: Replica) -> Stock:
         return Stock(made, serving(made), None, action.retired)
     assert stock is not None
     if isinstance(action, Adopt):
-        return stock.replace(retired=action.retired)
+        return replace(stock, retired=action.retired)
     if isinstance(action, Prepare):
-        return stock.replace(next=authority())
+        return replace(stock, next=authority())
     if isinstance(action, Sign):
-        return stock.replace(serving=serving(stock.current))
+        return replace(stock, serving=serving(stock.current))
     if isinstance(action, Forget):
         kept = tuple(each for each in stock.retired if each.authority.id not in action.authorities)
-        return stock.replace(retired=kept)
+        return replace(stock, retired=kept)
     assert isinstance(action, Promote)
     assert stock.next is not None
     return Stock(stock.next, serving(stock.next), None, action.retired)
@@ -309,7 +310,7 @@ def test_an_authority_that_is_published_and_nobody_knows_is_kept_for_those_who_s
 
 
 def test_a_certificate_without_one_of_the_servers_names_is_signed_again() -> None:
-    stock = STOCK.replace(serving=STOCK.serving.replace(fits=False))
+    stock = replace(STOCK, serving=replace(STOCK.serving, fits=False))
     assert isinstance(decide(stock, {"old": OLD}, {"old": 1.0}, 1.0, RHYTHM), Sign)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -12,14 +13,14 @@ from cryptography.x509 import Certificate
 
 from podhooks.errors import InputError, NotFound
 from podhooks.pod.object import mapping, mappings, text
-from podhooks.value import Value
 from podhooks_operator.certificates import x509
 from podhooks_operator.cluster import CONFIGURATIONS, Cluster
 
 Json: TypeAlias = Any
 
 
-class Published(Value):
+@dataclass(frozen=True)
+class Published:
     """`bundle` are the authorities that all webhooks of the configuration have, in order. `hosts` are the names that
     the API server expects in our certificate. `webhooks` is their number; 0 where there is no configuration."""
 

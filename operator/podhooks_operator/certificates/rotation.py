@@ -14,15 +14,15 @@ API servers learn of a new bundle by a watch, so `publish_delay` is what they ma
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
-
-from podhooks.value import Value
 
 Ages: TypeAlias = Mapping[str, float]
 """How long a process has seen each authority in the bundle without a gap, in seconds by its monotonic clock."""
 
 
-class Rhythm(Value):
+@dataclass(frozen=True)
+class Rhythm:
     """Seconds. `skew` is by how much certificates are dated back, for clocks that are behind."""
 
     authority_lifetime: float = 365 * 86400.0
@@ -40,7 +40,8 @@ class Rhythm(Value):
         return self.serving_lifetime / 3
 
 
-class Authority(Value):
+@dataclass(frozen=True)
+class Authority:
     """A CA's public half. `id` is its fingerprint, times are seconds since the epoch."""
 
     id: str
@@ -48,7 +49,8 @@ class Authority(Value):
     not_after: float
 
 
-class Serving(Value):
+@dataclass(frozen=True)
+class Serving:
     """`issuer` is the authority's id. `fits` is false where it lacks a name that the server has now."""
 
     id: str
@@ -58,12 +60,14 @@ class Serving(Value):
     fits: bool = True
 
 
-class Retired(Value):
+@dataclass(frozen=True)
+class Retired:
     authority: Authority
     drop_after: float
 
 
-class Stock(Value):
+@dataclass(frozen=True)
+class Stock:
     """What the shared Secret holds."""
 
     current: Authority
@@ -77,41 +81,48 @@ class Stock(Value):
         return {each.id: each for each in those}
 
 
-class Begin(Value):
+@dataclass(frozen=True)
+class Begin:
     """A new authority and a certificate of it, at once: there is nothing left that could be kept valid."""
 
     retired: tuple[Retired, ...] = ()
 
 
-class Adopt(Value):
+@dataclass(frozen=True)
+class Adopt:
     """The bundle has authorities that the Secret doesn't know, since it was deleted or restored: they retire."""
 
     retired: tuple[Retired, ...]
 
 
-class Prepare(Value):
+@dataclass(frozen=True)
+class Prepare:
     """Make the next authority."""
 
 
-class Promote(Value):
+@dataclass(frozen=True)
+class Promote:
     """The next authority becomes the current one and signs the serving certificate; the current one is retired."""
 
     retired: tuple[Retired, ...]
 
 
-class Sign(Value):
+@dataclass(frozen=True)
+class Sign:
     """A new serving certificate by the current authority, valid until `not_after`."""
 
     not_after: float
 
 
-class Publish(Value):
+@dataclass(frozen=True)
+class Publish:
     """The caBundle is to be these authorities, by id, the current one first."""
 
     authorities: tuple[str, ...]
 
 
-class Forget(Value):
+@dataclass(frozen=True)
+class Forget:
     """Retired authorities that are no longer in the bundle leave the Secret too."""
 
     authorities: tuple[str, ...]

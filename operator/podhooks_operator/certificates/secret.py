@@ -6,10 +6,10 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from podhooks.errors import InputError
-from podhooks.value import Value
 from podhooks_operator.certificates import x509
 from podhooks_operator.certificates.rotation import (
     Action,
@@ -34,12 +34,14 @@ RETIRED = "retired.crt"  # without keys: nothing is signed by them any more
 DROP_AFTER = "retired.json"  # by fingerprint, seconds since the epoch
 
 
-class RetiredPem(Value):
+@dataclass(frozen=True)
+class RetiredPem:
     certificate: bytes
     drop_after: float
 
 
-class Holdings(Value):
+@dataclass(frozen=True)
+class Holdings:
     """What the Secret holds, with keys."""
 
     authority: Pair
@@ -106,7 +108,8 @@ def encode(holdings: Holdings) -> dict[str, str]:
     return {key: base64.b64encode(value).decode() for key, value in content.items()}
 
 
-class Maker(Value):
+@dataclass(frozen=True)
+class Maker:
     """Carries the steps of `rotation` out on what the Secret holds."""
 
     names: tuple[str, ...]
@@ -122,13 +125,13 @@ class Maker(Value):
             raise ValueError(f"{action!r} doesn't change the Secret")
         known = {**bundle, **holdings.authorities()}
         if isinstance(action, Adopt):
-            return holdings.replace(retired=_retired(action.retired, known))
+            return replace(holdings, retired=_retired(action.retired, known))
         if isinstance(action, Prepare):
-            return holdings.replace(following=self._authority(now))
+            return replace(holdings, following=self._authority(now))
         if isinstance(action, Sign):
-            return holdings.replace(serving=self._serving(holdings.authority, now))
+            return replace(holdings, serving=self._serving(holdings.authority, now))
         if isinstance(action, Forget):
-            return holdings.replace(retired=_without(holdings.retired, action.authorities))
+            return replace(holdings, retired=_without(holdings.retired, action.authorities))
         return self._promoted(action, holdings, known, now)
 
     def _promoted(self, action: Promote, holdings: Holdings, known: Mapping[str, bytes], now: float) -> Holdings:

@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from cryptography import x509
@@ -15,12 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from podhooks.errors import InputError
-from podhooks.value import Value
 
 BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
-class Pair(Value):
+@dataclass(frozen=True)
+class Pair:
     """A certificate (a serving one with its chain, leaf first) and its private key, both PEM."""
 
     certificate: bytes

@@ -6,6 +6,7 @@ A turn raises ApiError when a request failed; whoever calls it comes back later 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 
@@ -15,7 +16,6 @@ from podhooks.errors import ApiError, NotFound
 from podhooks.inject import InjectSettings
 from podhooks.pod.object import containers, mapping, text
 from podhooks.runtime.apierrors import is_passing
-from podhooks.value import Value
 from podhooks_operator.rescue import decide
 from podhooks_operator.rescue.decide import SeenJob, Tried, decide_pod, decide_rescue
 from podhooks_operator.rescue.job import job_name, rescue_job, trial_pod
@@ -40,22 +40,26 @@ FIRST_ASKED_AGAIN_SECONDS, MOST_ASKED_AGAIN_SECONDS = 15.0, 300.0
 FIRST_LOOK_SECONDS, MOST_LOOK_SECONDS = 1.0, 5.0  # at a running Job
 
 
-class Done(Value):
+@dataclass(frozen=True)
+class Done:
     """Nothing is left to do about it."""
 
 
-class Again(Value):
+@dataclass(frozen=True)
+class Again:
     """After so many seconds, or at any news."""
 
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
 class Recorded(Again):
     """A Rescue of this name is there, and open."""
 
     name: str = ""
 
 
+@dataclass(frozen=True)
 class Parked(Again):
     """Until a place is free."""
 

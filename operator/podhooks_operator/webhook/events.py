@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
 from podhooks import log
 from podhooks.errors import ApiError, Conflict, NotFound
 from podhooks.pod.object import text
-from podhooks.value import Value
 from podhooks_operator.cluster import EVENTS, Cluster
 from podhooks_operator.webhook.review import Refusal
 
@@ -29,7 +29,8 @@ MAX_WAITING = 100
 TRIES = 3
 
 
-class Subject(Value):
+@dataclass(frozen=True)
+class Subject:
     """What an Event is about: the pod's owner, or the namespace for a pod that nothing owns."""
 
     api_version: str

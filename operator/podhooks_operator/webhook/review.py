@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import orjson
@@ -17,7 +18,6 @@ from podhooks.annotations.finding import Finding
 from podhooks.inject import InjectSettings, Outcome, Report
 from podhooks.inject.core import injected
 from podhooks.pod.object import mapping, mappings, text
-from podhooks.value import Value
 from podhooks.version import __version__
 from podhooks_operator.webhook.admissionwarnings import limited, sentence, warnings_of
 from podhooks_operator.webhook.jsondiff import diff
@@ -45,12 +45,17 @@ them would keep all other pods waiting."""
 IGNORED = "ignored"  # nothing was asked of the injector
 
 
-class ReviewSettings(Value):
-    inject: InjectSettings = InjectSettings()
+USUAL = InjectSettings()
+
+
+@dataclass(frozen=True)
+class ReviewSettings:
+    inject: InjectSettings = USUAL
     fail_on_invalid: bool = False
 
 
-class Refusal(Value):
+@dataclass(frozen=True)
+class Refusal:
     """A pod that was admitted without what its annotations ask for: what an Event tells. `owner` is an ownerReference,
     empty where nothing owns the pod. `has_containers`: another door has put ours in before."""
 
@@ -61,7 +66,8 @@ class Refusal(Value):
     has_containers: bool = False
 
 
-class Review(Value):
+@dataclass(frozen=True)
+class Review:
     """The answer, and what logs, metrics and Events need of it. `outcome` is the injector's, or `ignored`."""
 
     answer: dict[str, Json]
@@ -92,7 +98,7 @@ def review(request: Json, settings: ReviewSettings) -> Review:
         warning = f"podhooks: not injected: {OWN_REASONS[INTERNAL_ERROR]}"
         found = Review(admitted(uid, [warning]), Outcome.REFUSED.value, (INTERNAL_ERROR,), failure=failure)
     namespace, name = text(body.get("namespace")), _name(body, pod)
-    return found.replace(namespace=namespace, name=name, dry_run=body.get("dryRun") is True)
+    return replace(found, namespace=namespace, name=name, dry_run=body.get("dryRun") is True)
 
 
 def not_a_review(uid: str = "") -> Review:
