@@ -33,6 +33,7 @@ from podhooks.cluster.backend import Backend
 from podhooks.cluster.request import Request, label_of, request, with_variables
 from podhooks.errors import InputError
 from podhooks.inject import Delivery, InjectSettings, inject_object
+from podhooks.inject.shapes import Json
 from podhooks.pod.object import mapping, text
 from podhooks.render.pod_rbac import NAME, pod_rbac
 from podhooks.run import display as displays
@@ -73,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     delivery.add_argument(
         "--delivery",
         choices=[each.value for each in Delivery],
-        help="see podhooks inject -h (default: image on a cluster, installed on this machine)",
+        help="see podhooks inject -h (default: image on a cluster, or if a pod names an interpreter; else installed)",
     )
     add_image_argument(delivery, "where it comes from (default: %(default)s)")
     delivery.add_argument("--pull-policy", choices=["Always", "IfNotPresent", "Never"], help="for that image")
@@ -85,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
     if not names:
         raise InputError("nothing to run: podhooks run FILE (- for stdin)")
     options = Options(timeout_seconds=parse_duration(args.timeout) if args.timeout else None, keep=args.keep)
-    variables, settings = parse_variables(args.env), settings_from(args)
-    streams = read_streams(names)
+    variables, streams = parse_variables(args.env), read_streams(names)
+    settings = settings_from(args, names_interpreter=names_interpreter(streams))
     _written(streams, args, "default")  # what is wrong with the file is said before anybody is asked
     if print_findings(streams, settings):
         print("podhooks run: nothing was started", file=sys.stderr)
@@ -115,8 +116,24 @@ def _written(streams: Sequence[Stream], args: argparse.Namespace, usual_namespac
     return request(documents, name, namespace=args.namespace, usual_namespace=usual_namespace, only=args.only)
 
 
-def settings_from(args: argparse.Namespace) -> InjectSettings:
-    usual = Delivery.IMAGE if on_cluster(args) else Delivery.INSTALLED
+def names_interpreter(streams: Sequence[Stream]) -> bool:
+    """Whether a pod asks for an interpreter of its own. Nothing of ours is installed for that one."""
+    values = [each.value for stream in streams for each in stream.documents]
+    return any(_python_of(each) for each in values)
+
+
+def _python_of(value: Json) -> bool:
+    if isinstance(value, list):
+        return any(map(_python_of, value))
+    if not isinstance(value, Mapping):
+        return False
+    given = mapping(mapping(value.get("metadata")).get("annotations")).get(contract.PYTHON)
+    return given not in (None, contract.DEFAULT_PYTHON) or any(map(_python_of, value.values()))
+
+
+def settings_from(args: argparse.Namespace, *, names_interpreter: bool = False) -> InjectSettings:
+    """On this machine the runtime is installed, for the interpreter that runs us; any other one gets it mounted."""
+    usual = Delivery.IMAGE if on_cluster(args) or names_interpreter else Delivery.INSTALLED
     delivery = Delivery(args.delivery) if args.delivery else usual
     if args.grant and not on_cluster(args):
         raise InputError("--grant needs a cluster (--context): on this machine on_exit sees how main ended anyway")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -356,3 +358,41 @@ def test_on_a_terminal_there_are_colours_and_a_line_that_says_what_runs(tmp_path
     assert "\x1b[36m" in shown  # cyan, on-start's colour
     assert "told: Deleted" in shown
     assert shown.rstrip().endswith("exit code 130")
+
+
+@pytest.mark.parametrize("python", ["bundled", "/venv/bin/python3"])
+def test_an_interpreter_that_the_pod_names_gets_the_runtime_mounted(tmp_path: Path, python: str) -> None:
+    """Nothing of ours is installed for that one, and on this machine no flag should be needed."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "own",
+            "annotations": {"podhooks.io/on-exit": '[{exec: [sh, -c, "echo bye"]}]', "podhooks.io/python": python},
+        },
+        "spec": {
+            "restartPolicy": "Never",
+            "initContainers": [
+                {
+                    "name": "make-venv",
+                    "image": "a",
+                    "command": ["python3", "-m", "venv", "--without-pip", "/venv"],
+                    "volumeMounts": [{"name": "venv", "mountPath": "/venv"}],
+                }
+            ],
+            "containers": [
+                {
+                    "name": "main",
+                    "image": "a",
+                    "command": ["sh", "-c", "echo main"],
+                    "volumeMounts": [{"name": "venv", "mountPath": "/venv"}],
+                }
+            ],
+            "volumes": [{"name": "venv", "emptyDir": {}}],
+        },
+    }
+    (tmp_path / "own.json").write_text(json.dumps(manifest))
+    command = [sys.executable, "-m", "podhooks.cli", "run", "--plain", str(tmp_path / "own.json")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=55)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "bye" in ran.stdout
