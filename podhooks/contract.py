@@ -98,10 +98,6 @@ RECORD_DIR = ".podhooks"  # below the shared directory: records of finished call
 TERMINATION_LOG = "/dev/termination-log"  # Kubernetes' default terminationMessagePath
 TERMINATION_MESSAGE_BYTES = 4096  # the kubelet reads no more (kubelet fact 17)
 
-# What tells our containers to end: they are made of main's image, and its STOPSIGNAL (SIGINT and SIGQUIT are in use) is
-# sent instead of SIGTERM.
-STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT")
-
 SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 # Environment of our containers. The injector sets them; the programs read them once, in main().

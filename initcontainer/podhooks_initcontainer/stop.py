@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from podhooks import contract
+from podhooks.runtime import stopping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ class Stop:
 
     def install(self) -> None:
         signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-        for name in contract.STOP_SIGNALS:
-            signal.signal(getattr(signal, name), self._note)
+        stopping.handle(self._note)
 
     def requested(self) -> bool:
         return self.at is not None

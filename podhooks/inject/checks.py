@@ -9,7 +9,7 @@ from podhooks import contract
 from podhooks.annotations.durations import format_duration
 from podhooks.annotations.finding import Finding, Severity, did_you_mean
 from podhooks.annotations.plan import Mode
-from podhooks.inject import dask, interpreter, needs, pod_resources
+from podhooks.inject import dask, interpreter, jobs, needs, pod_resources, quality_of_service
 from podhooks.inject.case import Case
 from podhooks.inject.container_resources import is_quantity
 from podhooks.inject.env import OUR_ENV_NAMES, SHARED_ENV
@@ -37,15 +37,17 @@ CODES: Mapping[str, Severity] = {
     "native-too-new": Severity.ERROR,
     "image-volume-too-new": Severity.ERROR,
     "image-volume-off": Severity.WARNING,
+    "user-namespace-image-volume": Severity.WARNING,
     **interpreter.CODES,
     "no-api-access": Severity.ERROR,
     "blind-on-exit": Severity.WARNING,
     "main-restarts": Severity.WARNING,
     "short-deadline": Severity.WARNING,
-    "loses-guaranteed-qos": Severity.WARNING,
+    **quality_of_service.CODES,
     "guarantee-not-kept": Severity.WARNING,
     dask.CODE: Severity.WARNING,
     # of objects around the pod, see manifests.py
+    **jobs.CODES,
     "misplaced": Severity.ERROR,
     "misplaced-too": Severity.WARNING,
     "annotations-not-mapping": Severity.ERROR,
@@ -200,14 +202,14 @@ def short_deadline(case: Case, deadline: Json, where: str) -> Iterator[Finding]:
         yield finding("short-deadline", where, problem)
 
 
-def _quality_of_service(case: Case) -> Iterator[Finding]:
-    ours = case.resources
-    if ours["requests"] != ours["limits"] and all(map(_guaranteed, case.containers + case.init_containers)):
+def _user_namespace(case: Case) -> Iterator[Finding]:
+    """https://github.com/containerd/containerd/issues/12812"""
+    if case.spec.get("hostUsers") is False and case.settings.delivery is Delivery.IMAGE:
         problem = (
-            "the pod's QoS class is Guaranteed and becomes Burstable, because our containers request less than their "
-            f"limits: set {contract.RESOURCES} with equal requests and limits to keep it"
+            "containerd older than the fixes of early 2026 can't mount an image volume in a pod with users of its own, "
+            "and the pod never starts: use --delivery copy where nodes may have it"
         )
-        yield finding("loses-guaranteed-qos", contract.RESOURCES, problem)
+        yield finding("user-namespace-image-volume", "spec.hostUsers", problem)
 
 
 def _guarantee(case: Case) -> Iterator[Finding]:
@@ -217,12 +219,6 @@ def _guarantee(case: Case) -> Iterator[Finding]:
             "when the node is lost; install one (charts/podhooks with rescuer.enabled), or take this out"
         )
         yield finding("guarantee-not-kept", contract.GUARANTEE, problem)
-
-
-def _guaranteed(container: Mapping[str, Json]) -> bool:
-    resources = mapping(container.get("resources"))
-    requests, limits = mapping(resources.get("requests")), mapping(resources.get("limits"))
-    return all(name in limits and requests.get(name, limits[name]) == limits[name] for name in ("cpu", "memory"))
 
 
 CHECKS = (
@@ -239,7 +235,8 @@ CHECKS = (
     _api_access,
     _restarts,
     _deadline,
-    _quality_of_service,
+    _user_namespace,
+    quality_of_service.findings,
     _guarantee,
     dask.without_cluster,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from podhooks import contract
 from podhooks.annotations.finding import Finding
 from podhooks.annotations.plan import Mode
-from podhooks.inject import core, dask
+from podhooks.inject import core, dask, jobs
 from podhooks.inject.case import Case
 from podhooks.inject.checks import finding, short_deadline
 from podhooks.inject.edit import plain
@@ -117,7 +117,7 @@ def _inject_template(obj: Mapping[str, Json], below: Path, settings: InjectSetti
         unsaid.add("main-restarts")  # the controller's business: PyTorchJob has it beside the template
     findings = (each for each in report.findings if each.code not in unsaid)
     report = report.replace(findings=tuple(_seen_from_object(each, below) for each in findings))
-    found = (*_native_in_crd(obj, report), *_job_deadline(obj, below, report), *around(obj, below))
+    found = (*_native_in_crd(obj, report), *_job(obj, below, report), *around(obj, below))
     if not error_codes(found):
         return pod, report.with_findings(*found)
     refused = report.replace(outcome=Outcome.REFUSED, reasons=error_codes((*report.errors, *found)), added=())
@@ -172,8 +172,12 @@ def _pruned(obj: Mapping[str, Json], found: list[ObjectReport], settings: Inject
         yield finding("may-be-pruned", shown_path(found[0].below), problem)
 
 
-def _job_deadline(obj: Mapping[str, Json], below: Path, report: Report) -> Iterator[Finding]:
-    where: Path = (*below[:-1], "activeDeadlineSeconds")
-    if below and below[-1] == "template" and report.injectable:
-        case = Case(mapping(look_up(obj, below)), report.plan, core.DEFAULTS)
-        yield from short_deadline(case, look_up(obj, where), shown_path(where))
+def _job(obj: Mapping[str, Json], below: Path, report: Report) -> Iterator[Finding]:
+    """What a Job does with the pods of its template; other kinds have the same fields."""
+    if not below or below[-1] != "template" or not report.injectable:
+        return
+    where, holder = shown_path(below[:-1]), mapping(look_up(obj, below[:-1]))
+    case = Case(mapping(look_up(obj, below)), report.plan, core.DEFAULTS)
+    yield from short_deadline(case, holder.get("activeDeadlineSeconds"), f"{where}.activeDeadlineSeconds")
+    for code, field, message in jobs.findings(holder, report.plan):
+        yield finding(code, f"{where}.{field}", message)

@@ -4,7 +4,7 @@ Inside `with wakeup.interruptible(until):` a SIGTERM or the given time raises In
 connect to an address that never answers, a TLS handshake, a watch. Outside it a SIGTERM is only noted. Python runs
 handlers between two bytecodes of the main thread, so nothing is lost between noting and raising.
 
-All of contract.STOP_SIGNALS are SIGTERM here.
+All of podhooks.runtime.stopping are SIGTERM here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import time
 from contextlib import contextmanager
 
-from podhooks import contract
+from podhooks.runtime import stopping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,15 +40,13 @@ class Wakeup:
             os.set_blocking(fd, False)
 
     def install(self) -> None:
-        for name in contract.STOP_SIGNALS:
-            signal.signal(getattr(signal, name), self._on_term)
+        stopping.handle(self._on_term)
         signal.signal(signal.SIGALRM, self._on_alarm)
         signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
 
     def retire(self) -> None:
         """From now on SIGTERM is nothing: the interpreter takes our handler away at its end, and the default kills."""
-        for name in contract.STOP_SIGNALS:
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+        stopping.handle(signal.SIG_IGN)
 
     @contextmanager
     def interruptible(self, until: float | None = None) -> Iterator[None]:

@@ -23,6 +23,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(204)
         self.end_headers()
 
+    def log_message(self, *args):
+        pass
+
 http.server.HTTPServer(("", 8080), Handler).serve_forever()
 """
 # What an image's own settings may be, for programs that aren't ours.

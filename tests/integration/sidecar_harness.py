@@ -142,7 +142,7 @@ class Harness:
             assert self.told == []
             time.sleep(0.02)
 
-    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
+    def signal(self, number: int = signal.SIGTERM) -> None:
         assert self.process is not None
         self.process.send_signal(number)
 

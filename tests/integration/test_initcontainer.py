@@ -294,9 +294,12 @@ def test_classic_and_a_start_that_succeeds_leaves_on_exit_alone(pod: Pod) -> Non
         ("classic", signal.SIGTERM),
         ("classic", signal.SIGINT),  # the STOPSIGNAL of some images
         ("native", signal.SIGQUIT),
+        ("native", signal.SIGWINCH),
+        ("classic", signal.SIGUSR1),
+        ("native", signal.SIGRTMIN + 3),
     ],
 )
-def test_a_sigterm_ends_the_start(mode: str, number: signal.Signals, pod: Pod) -> None:
+def test_a_sigterm_ends_the_start(mode: str, number: int, pod: Pod) -> None:
     pod.environ[contract.ENV_MODE] = mode
     pod.annotate(on_start="hooks:slow\nhooks:start", on_exit="hooks:end", mode=mode)
     process = pod.start()

@@ -473,11 +473,12 @@ class TestTroubleWithTheApi:
             (CLASSIC, signal.SIGTERM),
             ({}, signal.SIGINT),  # the STOPSIGNAL of some images
             (CLASSIC, signal.SIGQUIT),
+            ({}, signal.SIGWINCH),
+            (CLASSIC, signal.SIGUSR1),
+            ({}, signal.SIGRTMIN + 3),
         ],
     )
-    def test_without_any_access_sigterm_is_the_signal(
-        self, make: Make, mode: dict[str, str], number: signal.Signals
-    ) -> None:
+    def test_without_any_access_sigterm_is_the_signal(self, make: Make, mode: dict[str, str], number: int) -> None:
         pod = make(**mode, **{contract.ENV_GRACE_SECONDS: "3"})
         pod.annotate(**{"on-exit": "calls:tell", "reserve": "2s", "on-exit-timeout": "2s"})
         (pod.account / "token").unlink()

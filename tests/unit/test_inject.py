@@ -740,6 +740,11 @@ def test_an_error_leaves_the_pod_alone(source: Pod, code: str) -> None:
             pod(containers=[broken(resources={"limits": {"cpu": "1", "memory": "1Gi"}})]),
             "loses-guaranteed-qos",
         ),
+        (pod(resources={"limits": {"memory": "1Gi"}}), "pod-requests-become-ours"),
+        (pod(hostUsers=False), "user-namespace-image-volume"),
+        (pod(containers=[broken(image="docker.io/library/nginx:1.27-alpine")]), "image-without-python"),
+        (pod(containers=[broken(image="gcr.io/distroless/static-debian12")]), "image-without-python"),
+        (pod({**BOTH, contract.IMAGE: "alpine"}), "image-without-python"),
     ],
 )
 def test_a_warning_is_only_a_warning(source: Pod, code: str) -> None:
@@ -749,12 +754,33 @@ def test_a_warning_is_only_a_warning(source: Pod, code: str) -> None:
     assert "on-start" in names(result, "initContainers")
 
 
+EQUAL: dict[str, Any] = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+ASKING: dict[str, Any] = {"name": "main", "image": "app:1", "resources": {"requests": {"cpu": "100m"}}}
+
+
+@pytest.mark.parametrize("other", [{}, {"requests": {"cpu": "1"}}])
+def test_limits_of_the_pod_that_were_its_requests_too_are_guaranteed_no_longer(other: dict[str, Any]) -> None:
+    limits = {"limits": EQUAL["limits"]}
+    warnings = inject(pod(resources={**limits, **other}))[1].warnings
+    assert [each.code for each in warnings] == ["loses-guaranteed-qos"] * (1 if other else 2)
+    assert warnings[-1].where == "spec.resources.limits.memory"
+    assert "write requests.memory: 1Gi" in warnings[-1].message
+
+
 @pytest.mark.parametrize(
     ("source", "code"),
     [
         (pod(restartPolicy="OnFailure"), "main-restarts"),
         (pod({contract.ON_START: "a:b"}, restartPolicy="Always"), "main-restarts"),
         (pod(activeDeadlineSeconds=301), "short-deadline"),
+        (pod(resources=EQUAL, containers=[broken(resources=EQUAL)]), "loses-guaranteed-qos"),
+        (pod(resources=EQUAL), "loses-guaranteed-qos"),
+        (pod(resources=EQUAL), "pod-requests-become-ours"),
+        (pod(resources={"limits": {"cpu": "1"}}, containers=[ASKING]), "pod-requests-become-ours"),
+        (pod(hostUsers=True), "user-namespace-image-volume"),
+        (pod({**BOTH, contract.PYTHON: "bundled"}, containers=[broken(image="nginx:1")]), "image-without-python"),
+        (pod(containers=[broken(image="example.com/nginx:1")]), "image-without-python"),
+        (pod(containers=[broken(image="gcr.io/distroless/python3-debian12:debug")]), "image-without-python"),
         (pod({contract.ON_EXIT: "a:b"}, activeDeadlineSeconds=3), "short-deadline"),
         (pod(hostNetwork=True, hostPID=True), "malformed-pod"),
         (

@@ -139,3 +139,36 @@ def test_what_would_be_applied_by_half_is_refused(wrong: dict[str, Any]) -> None
 def test_images_are_those_of_this_version() -> None:
     for name in (*JOBS, "operator"):
         assert InjectSettings().image in (MANIFESTS / f"{name}.yaml").read_text()
+
+
+RULE = {"action": "FailJob", "onExitCodes": {"operator": "NotIn", "values": [42]}}
+NAMED = {"action": "FailJob", "onExitCodes": {"containerName": "main", "operator": "In", "values": [42]}}
+DISRUPTED = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
+
+
+@pytest.mark.parametrize(
+    ("policy", "spec", "expected"),
+    [
+        ("Never", {"podFailurePolicy": {"rules": [DISRUPTED, RULE]}}, ["failure-policy-counts-ours"]),
+        ("Never", {"podFailurePolicy": {"rules": [DISRUPTED, NAMED]}}, []),
+        ("OnFailure", {"backoffLimit": 0}, ["restarts-count"]),
+        ("OnFailure", {"backoffLimit": 2}, ["restarts-count"]),
+        ("OnFailure", {"backoffLimit": 3}, []),
+        ("OnFailure", {}, []),
+        ("Never", {"backoffLimit": 0}, []),
+    ],
+)
+@pytest.mark.parametrize("kind", ["Job", "CronJob"])
+def test_what_a_job_makes_of_our_containers_is_said(
+    kind: str, policy: str, spec: dict[str, Any], expected: list[str]
+) -> None:
+    metadata = {"annotations": {"podhooks.io/on-exit": "a:b"}}
+    pod = {"restartPolicy": policy, "containers": [{"name": "main", "image": "a:1"}]}
+    job: dict[str, Any] = {"spec": {**spec, "template": {"metadata": metadata, "spec": pod}}}
+    at = "spec" if kind == "Job" else "spec.jobTemplate.spec"
+    manifest = {"kind": kind, "metadata": {"name": "a"}, **(job if kind == "Job" else {"spec": {"jobTemplate": job}})}
+    (report,) = inject_object(manifest)[1]
+    assert [each.code for each in report.report.warnings] == expected
+    assert report.report.injectable
+    fields = {"failure-policy-counts-ours": "podFailurePolicy.rules[1].onExitCodes", "restarts-count": "backoffLimit"}
+    assert [each.where for each in report.report.warnings] == [f"{at}.{fields[code]}" for code in expected]
