@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from podhooks_sidecar.wakeup import Wakeup
 
 MOST_BACKOFF_SECONDS = 30.0
+MOST_BACKOFF_SILENT_SECONDS = 10.0  # while nobody answers: a try costs the server nothing, and main may be over
 MOST_BACKOFF_ENDING_SECONDS = 2.0  # once a SIGTERM came: seconds are left, one pod asks a few times
 ENDING_ANSWER_SECONDS = 1.5  # for the first answer after a SIGTERM: the connection may be dead, and seconds are left
 SHORT_WATCH_SECONDS = 5.0  # a watch that ends sooner and without an event counts as a failure: no busy loop
@@ -61,6 +62,7 @@ class Watcher:
         self._version = ""  # resourceVersion to watch from; "" = get the pod first
         self._events: Iterator[Json] | None = None
         self._failures = 0
+        self._silent = False
         self._complaint = ""
         self._trouble_at = float("-inf")
 
@@ -121,6 +123,7 @@ class Watcher:
         except ApiError as error:
             self._events, self._version = None, ""
             self._complain(error)
+            self._notice_answer(error)
             self._pause(error.retry_after_seconds, until)
 
     def _next_event(self, client: Client) -> None:
@@ -176,11 +179,19 @@ class Watcher:
             self._complaint = kind
             log.warning(f"{error}; trying again until main ends")
 
+    def _notice_answer(self, error: ApiError) -> None:
+        """A server that refuses after it was silent is only just back: its next answers are worth asking for soon."""
+        silent = isinstance(error, Unreachable)
+        if self._silent and not silent:
+            self._failures = 0
+        self._silent = silent
+
     def _pause(self, retry_after_seconds: float | None, until: float | None) -> None:
         self._failures += 1
         if self._failures == 1 and retry_after_seconds is None:
             return
-        most = MOST_BACKOFF_SECONDS if self._wakeup.term_at is None else MOST_BACKOFF_ENDING_SECONDS
+        most = MOST_BACKOFF_SILENT_SECONDS if self._silent else MOST_BACKOFF_SECONDS
+        most = most if self._wakeup.term_at is None else MOST_BACKOFF_ENDING_SECONDS
         seconds = min(backoff_seconds(self._failures, retry_after_seconds, most=most), most)
         if until is not None:
             seconds = min(seconds, max(until - time.monotonic(), 0.0))
