@@ -63,7 +63,7 @@ def _our_containers(settings: PolicySettings) -> list[Cel]:
         place += " + 1"
     path = Cel(f"{NATIVE} ? '{field}/' + string({place}) : '/spec/containers/-'")
     on_exit = _hook_container(settings, contract.ON_EXIT_CONTAINER)
-    parts.append(_ops(add(path, on_exit), when="variables.withExit"))
+    parts.append(_ops(add(path, on_exit), when="variables.withExit && !variables.outside"))
     parts.append(_ops(add(f"{field}/-", _hook_container(settings, contract.ON_START_CONTAINER))))
     return parts
 

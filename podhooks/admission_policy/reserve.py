@@ -41,7 +41,10 @@ def reserve_variables() -> dict[str, str]:
         "exitTimeout": _given_duration(contract.ON_EXIT_TIMEOUT, contract.DEFAULT_ON_EXIT_TIMEOUT_SECONDS),
         "reserveMs": _reserve(),
         "grace": f"object.spec.?terminationGracePeriodSeconds.orValue({contract.DEFAULT_GRACE_SECONDS})",
-        "raised": "variables.withExit ? variables.grace + (variables.reserveMs + 999) / 1000 : variables.grace",
+        "raised": (
+            "variables.withExit && !variables.outside ? variables.grace + (variables.reserveMs + 999) / 1000 "
+            ": variables.grace"
+        ),
     }
 
 

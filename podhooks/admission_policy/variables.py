@@ -13,7 +13,7 @@ from podhooks.admission_policy.predicates import is_main, is_shared_env, is_shar
 from podhooks.admission_policy.problems import problem
 from podhooks.admission_policy.reserve import reserve_variables
 from podhooks.admission_policy.resource_variables import resource_variables
-from podhooks.annotations.plan import Position
+from podhooks.annotations.plan import Mode, Position
 from podhooks.inject.env import BUNDLED_ENV
 from podhooks.inject.marks import LABELS
 
@@ -44,7 +44,11 @@ def _annotation_variables() -> Variables:
         "image": _given(contract.IMAGE, contract.MAIN_IMAGE),
         "position": _given(contract.ON_EXIT_POSITION, Position.LAST.value),
         "withExit": f"{quoted(contract.ON_EXIT)} in variables.given",
-        "guaranteed": f"variables.withExit && {_given(contract.GUARANTEE, '')} == {quoted(contract.GUARANTEE_CLUSTER)}",
+        "outside": f"variables.mode == {quoted(Mode.OUTSIDE.value)}",
+        "guaranteed": (
+            f"variables.withExit && (variables.outside || "
+            f"{_given(contract.GUARANTEE, '')} == {quoted(contract.GUARANTEE_CLUSTER)})"
+        ),
     }
 
 

@@ -66,7 +66,7 @@ def parse(annotations: Mapping[str, str]) -> tuple[Plan, tuple[Finding, ...]]:
     source = Source(annotations, found)
     options = source.read(POD_OPTIONS)
     # a mode that can't be read gets its own finding; what it would have allowed is not to be guessed
-    may_fail = source.texts.get(contract.MODE, Mode.NATIVE.value) != Mode.NATIVE.value
+    may_fail = source.texts.get(contract.MODE, Mode.NATIVE.value) not in (Mode.NATIVE.value, Mode.OUTSIDE.value)
     on_start = _callbacks(_rules(Hook.ON_START, source, may_fail=True), source)
     on_exit = _callbacks(_rules(Hook.ON_EXIT, source, may_fail=may_fail), source)
     reserve = _reserve(options["reserve_seconds"], on_exit, source)

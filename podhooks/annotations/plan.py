@@ -41,10 +41,11 @@ class Policy(str, Enum):
 
 
 class Mode(str, Enum):
-    """How on-exit lives in the pod: as a native sidecar (Kubernetes 1.29), or as an ordinary container."""
+    """Where on_exit runs: in a native sidecar (Kubernetes 1.29), in an ordinary container, or outside the pod."""
 
     NATIVE = "native"
     CLASSIC = "classic"
+    OUTSIDE = "outside"  # no on-exit container: the operator's rescuer runs all of it after the pod's end
 
 
 class Position(str, Enum):
@@ -106,7 +107,12 @@ class Plan(Value):
     @property
     def guaranteed(self) -> bool:
         """Whether the operator has to make good what the pod couldn't."""
-        return bool(self.on_exit) and self.guarantee is Guarantee.CLUSTER
+        return bool(self.on_exit) and (self.guarantee is Guarantee.CLUSTER or self.mode is Mode.OUTSIDE)
+
+    @property
+    def exits_in_pod(self) -> bool:
+        """Whether the pod has an on-exit container."""
+        return bool(self.on_exit) and self.mode is not Mode.OUTSIDE
 
 
 DEFAULTS: Mapping[Hook, Callback] = {
@@ -250,7 +256,11 @@ TABLE = (
         otherwise="that of `kubectl.kubernetes.io/default-container`, else the first",
     ),
     Annotation(
-        contract.MODE, "mode", CHOICE, "`native`, or `classic` for clusters before Kubernetes 1.29", shapes_pod=True
+        contract.MODE,
+        "mode",
+        CHOICE,
+        "`native`; `classic` for clusters before Kubernetes 1.29; `outside`: the operator runs on_exit after the pod",
+        shapes_pod=True,
     ),
     Annotation(
         contract.IMAGE,

@@ -139,7 +139,8 @@ def settings_from(args: argparse.Namespace, *, names_interpreter: bool = False) 
         raise InputError("--grant needs a cluster (--context): on this machine on_exit sees how main ended anyway")
     if delivery is Delivery.COPY and not on_cluster(args):
         raise InputError("--delivery copy needs a cluster (--context): there are no images to copy from here")
-    return DEFAULTS.replace(delivery=delivery, image=args.image, pull_policy=args.pull_policy)
+    rescuer = None if on_cluster(args) else False
+    return DEFAULTS.replace(delivery=delivery, image=args.image, pull_policy=args.pull_policy, rescuer=rescuer)
 
 
 def granted(injected: Request) -> Request:

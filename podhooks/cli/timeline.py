@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from podhooks import contract
 from podhooks.annotations.durations import format_duration
@@ -42,6 +43,8 @@ def explain(each: ObjectReport, document: Mapping[str, Json]) -> Iterator[Line]:
     if plan.on_exit:
         yield Line("")
         yield from _ends(plan, spec)
+        yield Line("")
+        yield from _modes(plan)
     yield Line("")
 
 
@@ -94,6 +97,10 @@ def _after(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
     if not plan.on_exit:
         yield block("on_exit", "nothing: no callback is named")
         return
+    if plan.mode is Mode.OUTSIDE:
+        yield block("on_exit", "outside the pod, in a Job of the operator's, after the pod's end")
+        yield from callback_lines(plan.on_exit, "the Job fails")
+        return
     kind = "sidecar" if plan.mode is Mode.NATIVE else "container"
     images = [*mappings(spec.get("initContainers")), *mappings(spec.get("containers"))]
     image = next((each.get("image") for each in images if each.get("name") == contract.ON_EXIT_CONTAINER), "")
@@ -130,29 +137,65 @@ def _time(each: ObjectReport, plan: Plan, spec: Mapping[str, Json]) -> Iterator[
 
 def _ends(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Line]:
     """kubelet facts 1-16, in a user's words."""
-    native = plan.mode is Mode.NATIVE
-    latest = f"at the latest {format_duration(plan.reserve_seconds)} before the end of the grace period"
-    deleted = "right after main is dead" if native else latest
-    start_failed = "runs in the sidecar" if native else "runs in on-start itself"
-    ended = [
-        ("main succeeds", Result.SUCCEEDED, "right after main's end; exit code 0"),
-        ("main fails", Result.FAILED, "right after main's end; exit code or signal, reason and message"),
-        ("out of memory", Result.OOM_KILLED, "right after main's end; the exit code may be main's own"),
-    ]
-    rows = [
-        *(ended if spec.get("restartPolicy", "Always") != "Always" else []),
-        ("pod is deleted", Result.DELETED, f"{deleted}; exit code unknown"),
-        ("evicted by API", Result.EVICTED, f"{deleted}; exit code unknown"),
-        ("evicted by node", Result.EVICTED, "the kubelet leaves no time: may not run at all"),
-        ("deadline", Result.DEADLINE_EXCEEDED, f"{deleted}; a Job's own deadline looks like a deletion"),
-        ("node is lost", Result.NODE_LOST, "nothing in the pod can run: may not run at all"),
-        ("start fails", Result.START_FAILED, f"{start_failed}; main has never run"),
-    ]
+    rows = list(_outside_rows(spec) if plan.mode is Mode.OUTSIDE else _in_pod_rows(plan, spec))
     yield Line("What on_exit sees, and when it runs", HEAD)
     for what, result, when in rows:
         wanted = [each.key for each in plan.on_exit if each.wanted(result)]
         which = "" if len(wanted) == len(plan.on_exit) else f"; runs {', '.join(wanted) or 'none'}"
         yield Line(f"  {what:<16} {result.value:<17} {when}{which}")
+
+
+Row: TypeAlias = "tuple[str, Result, str]"
+
+
+def _in_pod_rows(plan: Plan, spec: Mapping[str, Json]) -> Iterator[Row]:
+    native = plan.mode is Mode.NATIVE
+    latest = f"at the latest {format_duration(plan.reserve_seconds)} before the end of the grace period"
+    deleted = "right after main is dead" if native else latest
+    start_failed = "runs in the sidecar" if native else "runs in on-start itself"
+    lost = "outside the pod, a minute or two later" if plan.guaranteed else "may not run at all"
+    yield from _ended("right after main's end", spec)
+    yield "pod is deleted", Result.DELETED, f"{deleted}; exit code unknown"
+    yield "evicted by API", Result.EVICTED, f"{deleted}; exit code unknown"
+    yield "evicted by node", Result.EVICTED, f"the kubelet leaves no time: {lost}"
+    yield "deadline", Result.DEADLINE_EXCEEDED, f"{deleted}; a Job's own deadline looks like a deletion"
+    yield "node is lost", Result.NODE_LOST, f"nothing in the pod can run: {lost}"
+    yield "start fails", Result.START_FAILED, f"{start_failed}; main has never run"
+
+
+def _outside_rows(spec: Mapping[str, Json]) -> Iterator[Row]:
+    after = "some seconds after the pod's end"
+    yield from _ended(after, spec)
+    yield "pod is deleted", Result.DELETED, f"{after}; with main's real exit code"
+    yield "evicted by API", Result.EVICTED, f"{after}; with main's real exit code"
+    yield "evicted by node", Result.EVICTED, after
+    yield "deadline", Result.DEADLINE_EXCEEDED, f"{after}; a Job's own deadline looks like a deletion"
+    yield "node is lost", Result.NODE_LOST, "a minute or two later"
+    yield "start fails", Result.START_FAILED, f"{after}; main has never run"
+
+
+def _ended(when: str, spec: Mapping[str, Json]) -> Iterator[Row]:
+    if spec.get("restartPolicy", "Always") == "Always":
+        return
+    yield "main succeeds", Result.SUCCEEDED, f"{when}; exit code 0"
+    yield "main fails", Result.FAILED, f"{when}; exit code or signal, reason and message"
+    yield "out of memory", Result.OOM_KILLED, f"{when}; the exit code may be main's own"
+
+
+MODES = (
+    ("native", "right after main's end, in the pod", "main's own end; after a deletion no exit code", "20 MiB a pod"),
+    ("classic", "the same", "the same, but in a deletion it acts first", "20 MiB, in its verdict"),
+    ("outside", "seconds after the pod's end, in a Job", "the final truth, no shared directory", "the operator"),
+)
+
+
+def _modes(plan: Plan) -> Iterator[Line]:
+    """The three side by side: when on_exit runs, what it knows, what it costs."""
+    yield Line("The modes", HEAD)
+    yield Line(f"  {'':<9} {'on_exit runs':<38} {'it knows':<46} it costs", MUTED)
+    for name, when, knows, costs in MODES:
+        mark = "*" if name == plan.mode.value else " "
+        yield Line(f"{mark} {name:<9} {when:<38} {knows:<46} {costs}", STEP if mark == "*" else "")
 
 
 def block(label: str, text: str, style: str = "") -> Line:

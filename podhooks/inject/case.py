@@ -72,4 +72,5 @@ class Case:
     @property
     def raised_grace_seconds(self) -> int:
         """Main keeps all of its own; on_exit's reserve comes behind it."""
-        return math.ceil(self.grace_seconds + self.plan.reserve_seconds) if self.plan.on_exit else self.grace_seconds
+        reserve = self.plan.reserve_seconds if self.plan.exits_in_pod else 0
+        return math.ceil(self.grace_seconds + reserve)

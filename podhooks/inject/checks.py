@@ -45,6 +45,8 @@ CODES: Mapping[str, Severity] = {
     "short-deadline": Severity.WARNING,
     **quality_of_service.CODES,
     "guarantee-not-kept": Severity.WARNING,
+    "outside-needs-rescuer": Severity.WARNING,
+    "outside-without-rescuer": Severity.ERROR,
     dask.CODE: Severity.WARNING,
     # of objects around the pod, see manifests.py
     **jobs.CODES,
@@ -171,7 +173,7 @@ def _kubernetes(case: Case) -> Iterator[Finding]:
 def _api_access(case: Case) -> Iterator[Finding]:
     """kubelet facts 2-4: natively, SIGTERM tells that main ended; classic has nothing but the API."""
     mounted = any(m.get("mountPath") == contract.SERVICE_ACCOUNT_DIR for m in mappings(case.main.get("volumeMounts")))
-    if case.spec.get("automountServiceAccountToken") is not False or mounted or not case.plan.on_exit:
+    if case.spec.get("automountServiceAccountToken") is not False or mounted or not case.plan.exits_in_pod:
         return
     where, missing = "spec.automountServiceAccountToken", "without a token on-exit can't ask the API how main ended"
     if case.plan.mode is Mode.CLASSIC:
@@ -213,12 +215,27 @@ def _user_namespace(case: Case) -> Iterator[Finding]:
 
 
 def _guarantee(case: Case) -> Iterator[Finding]:
+    if case.plan.on_exit and case.plan.mode is Mode.OUTSIDE:
+        yield from _outside(case)
+        return
     if case.plan.guaranteed and case.settings.rescuer is False:
         problem = (
             "no operator with a rescuer is here, so nobody makes good what the pod can't: on_exit may not run at all "
             "when the node is lost; install one (charts/podhooks with rescuer.enabled), or take this out"
         )
         yield finding("guarantee-not-kept", contract.GUARANTEE, problem)
+
+
+def _outside(case: Case) -> Iterator[Finding]:
+    if case.settings.rescuer is False:
+        problem = (
+            "no operator with a rescuer is here, so on_exit would never run: install one (charts/podhooks with "
+            "rescuer.enabled), or use native mode"
+        )
+        yield finding("outside-without-rescuer", contract.MODE, problem)
+    elif case.settings.rescuer is None:
+        problem = "on_exit runs only where the operator has a rescuer: podhooks check tells whether yours has"
+        yield finding("outside-needs-rescuer", contract.MODE, problem)
 
 
 CHECKS = (

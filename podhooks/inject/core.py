@@ -201,7 +201,7 @@ def _add_containers(edit: Edit, case: Case) -> None:
     copies = case.settings.delivery is Delivery.COPY
     if copies:
         edit.add("initContainers", containers.runtime_container(case), at=0)
-    if case.plan.on_exit:
+    if case.plan.exits_in_pod:
         on_exit = containers.hook_container(case, contract.ON_EXIT_CONTAINER, around)
         if case.plan.mode is Mode.NATIVE:
             edit.add("initContainers", on_exit, at=case.on_exit_index + copies)

@@ -48,7 +48,7 @@ def _requested(case: Case, name: str, ours: Mapping[str, Mapping[str, Json]]) ->
     """At once, at the most: while on-start runs, or later. Native sidecars run beside either."""
     each = _number(ours["requests"][name])
     at_start = each * 2 if case.plan.on_exit and case.plan.mode is Mode.NATIVE else each
-    later = _sum(case.containers, name) + (each if case.plan.on_exit else 0)
+    later = _sum(case.containers, name) + (each if case.plan.exits_in_pod else 0)
     sidecars = [one for one in case.init_containers if one.get("restartPolicy") == "Always"]
     beside = [each + _sum([one], name) for one in case.behind_on_exit]
     return max(at_start, later, *beside) + _sum(sidecars, name)

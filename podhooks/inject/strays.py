@@ -43,8 +43,9 @@ def around(obj: Mapping[str, Json], below: Path) -> Iterator[Finding]:
             elif not _elsewhere(obj, below):
                 yield finding("misplaced", where, f"the pods don't get it: move it to {right}")
     metadata = mapping(template.get("metadata"))
+    annotations = mapping(metadata.get("annotations"))
     for key in prefixed(metadata, "labels"):
-        if key == contract.GUARANTEE_LABEL and contract.GUARANTEE in mapping(metadata.get("annotations")):
+        if key == contract.GUARANTEE_LABEL and {contract.GUARANTEE, contract.STATUS} & set(annotations):
             continue  # ours, of an earlier injection
         where = shown_path((*below, "metadata", "labels")) + f"[{key}]"
         yield finding("misplaced", where, f"is a label, and Podhooks reads annotations: move it to {right}")

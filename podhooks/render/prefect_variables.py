@@ -71,15 +71,15 @@ def _description(annotation: Annotation, mode: Mode | None) -> str:
     text = f"{annotation.help[0].upper()}{annotation.help[1:]}.".replace("`", "")
     if annotation.name in (each.name for each in LISTS.values()):
         return f"{text} {LIST_FORMS}"
-    if annotation.name == contract.ON_EXIT_POLICY and mode is Mode.NATIVE:
-        return f"{text} This pool's mode is native, where it can't."
+    if annotation.name == contract.ON_EXIT_POLICY and mode in (Mode.NATIVE, Mode.OUTSIDE):
+        return f"{text} This pool's mode is {mode.value}, where it can't."
     return text
 
 
 def _schema(annotation: Annotation, mode: Mode | None) -> Mapping[str, Json]:
     """Of a text, or a whole number: Prefect's annotations are placeholders in texts, and no variable may be empty."""
     made = schema(annotation)
-    if annotation.name == contract.ON_EXIT_POLICY and mode is Mode.NATIVE:
+    if annotation.name == contract.ON_EXIT_POLICY and mode in (Mode.NATIVE, Mode.OUTSIDE):
         return {**made, "enum": [Policy.IGNORE.value]}
     return made if made["type"] == "integer" or "enum" in made else {**_only_text(made), "minLength": 1}
 

@@ -130,6 +130,8 @@ def _line(
 def _why_not(pod: Mapping[str, Json], plan: Plan, hook: Hook, record: RecordData | None, *, gone: bool) -> str:
     """Why nothing is known of a callback."""
     container = next((each for each in all_containers(pod) if each.name == CONTAINER_OF[hook]), None)
+    if container is None and hook is Hook.ON_EXIT and plan.mode is Mode.OUTSIDE:
+        return "mode outside: the operator runs it after the pod's end"
     if container is None:
         return "the pod was not injected"
     end = container.end

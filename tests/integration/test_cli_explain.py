@@ -55,6 +55,12 @@ What on_exit sees, and when it runs
   node is lost     NodeLost          nothing in the pod can run: may not run at all
   start fails      StartFailed       runs in the sidecar; main has never run
 
+The modes
+            on_exit runs                           it knows                                       it costs
+* native    right after main's end, in the pod     main's own end; after a deletion no exit code  20 MiB a pod
+  classic   the same                               the same, but in a deletion it acts first      20 MiB, in its verdict
+  outside   seconds after the pod's end, in a Job  the final truth, no shared directory           the operator
+
 """
     )
 
@@ -151,3 +157,17 @@ def test_colours_on_a_terminal_only() -> None:
     os.close(controller)
     assert done.returncode == 0
     assert shown.startswith("\x1b[1mJob/etl")
+
+
+def test_outside_the_pod_on_exit_runs_later_and_knows_everything() -> None:
+    """With the three modes side by side."""
+    ran = podhooks(
+        "explain", stdin=ANNOTATED.replace("annotations:", "annotations:\n        podhooks.io/mode: outside", 1)
+    )
+    assert ran.returncode == 0
+    assert "on_exit  outside the pod, in a Job of the operator's" in ran.stdout
+    assert (
+        "pod is deleted   Deleted           some seconds after the pod's end; with main's real exit code" in ran.stdout
+    )
+    assert "* outside   seconds after the pod's end, in a Job" in ran.stdout
+    assert "[outside-needs-rescuer]" in ran.stderr

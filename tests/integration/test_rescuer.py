@@ -220,3 +220,15 @@ def test_only_one_of_two_leads_and_the_other_takes_over(bench: Bench) -> None:
     until(lambda: len(leaders()) == 1, "the other leads")
     bench.pod("late", "exit 0")
     until(lambda: bench.finalizers("late") == [] and bench.told, "released")
+
+
+def test_outside_the_pod_on_exit_runs_once_with_the_real_exit_code_also_after_a_deletion(bench: Bench) -> None:
+    bench.operator()
+    outside = {contract.MODE: "outside"}
+    bench.pod("gone", "trap 'exit 7' TERM; sleep 60 & wait", annotations=outside)
+    bench.until_running("gone")
+    assert [each["name"] for each in (bench.found("gone") or {})["spec"]["initContainers"]] == ["on-start"]
+    bench.cluster.store.delete("pods", "default", "gone")
+    bench.rescue("Done")
+    assert bench.told == ["gone Deleted 7 True 1"]
+    assert bench.found("gone") is None

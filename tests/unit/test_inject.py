@@ -111,6 +111,31 @@ def test_only_an_injector_that_knows_says_that_nobody_keeps_the_guarantee() -> N
     assert said == {None: set(), False: {"guarantee-not-kept"}, True: set()}
 
 
+OUTSIDE = {**BOTH, contract.MODE: "outside"}
+
+
+def test_outside_there_is_no_on_exit_container_and_the_grace_period_stays() -> None:
+    result = injected(pod(OUTSIDE, terminationGracePeriodSeconds=7), rescuer=True)
+    assert names(result, "initContainers") == ["on-start"]
+    assert names(result, "containers") == ["main"]
+    assert result["spec"]["terminationGracePeriodSeconds"] == 7
+    assert result["metadata"]["labels"] == {contract.GUARANTEE_LABEL: "cluster"}
+    assert result["metadata"]["finalizers"] == [contract.FINALIZER]
+
+
+def test_outside_needs_a_rescuer_and_whoever_knows_that_there_is_none_refuses() -> None:
+    assert inject(pod(OUTSIDE), InjectSettings(rescuer=False))[1].reasons == ("outside-without-rescuer",)
+    assert codes(pod(OUTSIDE)) == {"outside-needs-rescuer"}
+    assert codes(pod(OUTSIDE), rescuer=True) == set()
+    alone = {contract.ON_START: "a:b", contract.MODE: "outside"}
+    assert codes(pod(alone), rescuer=False) == set()
+
+
+def test_outside_no_token_is_needed_and_no_callback_can_fail_the_pod() -> None:
+    assert codes(pod(OUTSIDE, automountServiceAccountToken=False), rescuer=True) == set()
+    assert "fail-in-native" in codes(pod({**OUTSIDE, contract.ON_EXIT_POLICY: "fail"}), rescuer=True)
+
+
 def test_an_injected_pod_has_its_label_in_the_right_place() -> None:
     made, _ = inject_object(wrapped("Job", {"metadata": {"annotations": GUARANTEED}, "spec": pod()["spec"]}))
     again, (report,) = inject_object(made)
@@ -614,9 +639,9 @@ def pods(draw: st.DrawFn) -> Pod:
     return {"metadata": metadata, "spec": spec}
 
 
-@given(pods(), st.sampled_from(list(Delivery)), st.booleans())
+@given(pods(), st.sampled_from(list(Delivery)), st.sampled_from([None, True]))
 @settings(max_examples=300)
-def test_uninject_gives_back_the_original(source: Pod, delivery: Delivery, rescuer: bool) -> None:
+def test_uninject_gives_back_the_original(source: Pod, delivery: Delivery, rescuer: bool | None) -> None:
     before = copy.deepcopy(source)
     options = InjectSettings(delivery=delivery, rescuer=rescuer)
     result, report = inject(source, options)

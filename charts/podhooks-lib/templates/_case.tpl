@@ -28,6 +28,7 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
   {{- $mains := include "podhooks.mains" $pod | fromJsonArray -}}
   {{- $grace := get $pod.spec "terminationGracePeriodSeconds" -}}
   {{- $before := kindIs "float64" $grace | ternary $grace $contract.graceSeconds | int -}}
+  {{- $outside := eq (get $annotations $contract.names.mode | default "native" | trim) "outside" -}}
   {{- $reserve := include "podhooks.reserve" (dict "annotations" $annotations "onExit" $onExit) | int -}}
   {{- $main := dict -}}
   {{- range $pod.spec.containers -}}
@@ -43,7 +44,7 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
         "main" $main
         "mains" $mains
         "mainLabel" $label
-        "guaranteed" (and (gt (len $onExit) 0) (eq (get $annotations $contract.names.guarantee | default "" | trim) $contract.guaranteeCluster))
+        "guaranteed" (and (gt (len $onExit) 0) (or $outside (eq (get $annotations $contract.names.guarantee | default "" | trim) $contract.guaranteeCluster)))
         "mode" (get $annotations $contract.names.mode | default "native" | trim)
         "position" (get $annotations $contract.names.onExitPosition | default "last" | trim)
         "image" (get $annotations $contract.names.image | default "main" | trim)
@@ -51,7 +52,7 @@ mode, the grace period. Fails with one sentence where the annotations can't be m
         "bundled" (eq (get $annotations $contract.names.python | default "" | trim) $contract.bundledPython)
         "resources" (include "podhooks.resources" (get $annotations $contract.names.resources) | fromJson)
         "graceBefore" $before
-        "graceSeconds" (add $before $reserve)
+        "graceSeconds" ($outside | ternary $before (add $before $reserve))
         "delivery" ($runtime.delivery | default "image")
         "runtimeImage" ($runtime.image | default $contract.runtimeImage)
         "pullPolicy" ($runtime.pullPolicy | default "")

@@ -59,7 +59,8 @@
   ],
   "podhooks.io/mode": [
    "native",
-   "classic"
+   "classic",
+   "outside"
   ],
   "podhooks.io/guarantee": [
    "pod",
