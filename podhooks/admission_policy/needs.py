@@ -30,7 +30,7 @@ def need_variables() -> dict[str, str]:
         "madeEarly": _written("variables.initContainers"),
         "madeBeside": _written("object.spec.containers.filter(c, c.name != variables.main.name)"),
         "wanted": (
-            "([variables.main.?workingDir.orValue(''), variables.python.startsWith('/') ? variables.python : '']\n"
+            "([variables.main.?workingDir.orValue(''), dyn(variables.python.startsWith('/') ? variables.python : '')]\n"
             f"+ variables.mounts.map(m, m.mountPath)).map(path, {_directory('path')})"
         ),
         "paths": _paths(),
