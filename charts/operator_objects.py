@@ -11,6 +11,7 @@ from typing import Any
 
 from podhooks.admission_policy import PolicySettings, binding, policy
 from podhooks.inject import Delivery, InjectSettings
+from podhooks.render.pod_rbac import pod_rules
 from podhooks.render.rbac import OperatorNames, cluster_rules, namespace_rules
 from podhooks.render.rescue_definition import rescue_definition
 from podhooks.render.rescuer import confinement, home_rules, node_rules, workload_rules
@@ -34,6 +35,7 @@ def operator_objects() -> dict[str, Any]:
     return {
         "clusterRules": {source: cluster_rules(NAMES, self_made=own) for source, own in SOURCES.items()},
         "namespaceRules": {source: namespace_rules(NAMES, self_made=own) for source, own in SOURCES.items()},
+        "podRules": pod_rules(),
         "webhook": {
             source: {scope: _webhook(own, opt_in) for scope, opt_in in SCOPES.items()}
             for source, own in SOURCES.items()

@@ -31,6 +31,7 @@ TEXTS: Schema = {"type": "object", "additionalProperties": TEXT}
 PULL_POLICY: Schema = {"enum": PULL_POLICIES}
 DELIVERY: Schema = {"enum": [each.value for each in Delivery]}
 REFERENCE: Schema = {"type": "string", "pattern": r"^[^\s\"'\\@]*(@sha256:[0-9a-f]{64})?$"}
+NAMESPACE_NAME: Schema = {"type": "string", "pattern": r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
 NAME_PART: Schema = {"type": "string", "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"}
 # Prometheus has units of its own, largest first; nothing means its own default.
 AGE: Schema = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))?$"}
@@ -222,6 +223,7 @@ def _its_deployment() -> Schema:
         "rbac": section({"create": SWITCH}),
         "podDisruptionBudget": section({"enabled": SWITCH, "minAvailable": some, "maxUnavailable": some}),
         "networkPolicy": section({"enabled": SWITCH, "webhookFrom": OBJECTS, "metricsFrom": OBJECTS}),
+        "podRights": section({"namespaces": {"type": "array", "items": NAMESPACE_NAME, "uniqueItems": True}}),
         "alerts": section({"enabled": SWITCH, "labels": TEXTS}),
         "dashboard": section({"enabled": SWITCH, "labels": TEXTS}),
         "serviceMonitor": section({"enabled": SWITCH, "interval": SCRAPE_INTERVAL, "labels": TEXTS}),

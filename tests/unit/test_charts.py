@@ -22,6 +22,7 @@ from podhooks.annotations.durations import parse_duration
 from podhooks.annotations.plan import USER_ANNOTATIONS
 from podhooks.annotations.text import read_entries
 from podhooks.inject import Delivery, InjectSettings, Outcome, inject
+from podhooks.render.pod_rbac import pod_rules
 from podhooks.render.rbac import OperatorNames, operator_rbac
 from podhooks.render.rescuer import rescuer_objects
 from podhooks.render.webhook import WebhookOptions, webhook_configuration
@@ -733,6 +734,21 @@ def test_the_service_monitor_and_the_network_policy_use_ports_that_are_there() -
     assert set(allowed) == {"webhook", "health"}
 
 
+def test_namespaces_that_opt_in_let_their_pods_look_at_themselves() -> None:
+    objects = operator({"podRights": {"namespaces": ["etl", "reports"]}})
+    roles = [each for each in objects if each["kind"] == "Role" and each["metadata"]["name"].endswith("-pods")]
+    bindings = [
+        each for each in objects if each["kind"] == "RoleBinding" and each["metadata"]["name"].endswith("-pods")
+    ]
+    assert [each["metadata"]["namespace"] for each in roles] == ["etl", "reports"]
+    assert all(each["rules"] == pod_rules() for each in roles)
+    assert [each["subjects"][0]["name"] for each in bindings] == [
+        "system:serviceaccounts:etl",
+        "system:serviceaccounts:reports",
+    ]
+    assert not [each for each in operator({}) if each["metadata"]["name"].endswith("-pods")]
+
+
 def test_without_an_interval_prometheus_takes_its_own() -> None:
     monitor = of_kind(operator({"serviceMonitor": {"enabled": True, "interval": ""}}), "ServiceMonitor")
     assert monitor["spec"]["endpoints"] == [{"port": "health", "path": "/metrics"}]
@@ -742,6 +758,7 @@ def test_without_an_interval_prometheus_takes_its_own() -> None:
     ("values", "said"),
     [
         ({"injector": "webhok"}, "injector"),
+        ({"podRights": {"namespaces": ["No Namespace"]}}, "namespaces"),
         ({"webhook": {"certificates": {"source": "magic"}}}, "source"),
         ({"webhook": {"timeoutSeconds": 60}}, "timeoutSeconds"),
         ({"injector": None}, missing("injector")),
