@@ -102,7 +102,7 @@ def manifests(draw: st.DrawFn) -> str:
 
 
 @given(manifests())
-@settings(max_examples=200)
+@settings(max_examples=50)
 def test_injecting_adds_to_the_text_and_uninjecting_gives_the_very_same_back(text: str) -> None:
     stream = parse(text, "t")
     values = [inject_object(each.value)[0] for each in stream.documents]
