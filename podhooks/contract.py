@@ -146,6 +146,8 @@ ANNOTATION_JOB_COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
 LABEL_DASK_CLUSTER = "dask.org/cluster-name"  # on every pod of the Dask operator's
 ENV_SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # in their ordinary containers
 LABEL_FLOW_RUN_ID = "prefect.io/flow-run-id"
+LABEL_FLOW_RUN_ID_OF_0_15 = "prefect.io/flow_run_id"  # as prefect.environments wrote it, until Prefect 0.15
+LABEL_IDENTIFIER = "prefect.io/identifier"  # one for each of Prefect 0.15's environments
 # Variables that work on a container from outside of its programs: see inject/env.py.
 ENV_PRELOADED = "LD_PRELOAD"  # libraries that the loader puts into every program (ld.so(8))
 ENV_VISIBLE_GPUS = "NVIDIA_VISIBLE_DEVICES"  # what NVIDIA's container runtime puts into a container

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from podhooks import contract
+from podhooks import contract, log
 from podhooks.annotations.finding import shown
 from podhooks.context import EMPTY, Hook
 from podhooks.environments import hooks
@@ -16,13 +16,15 @@ from podhooks.errors import InputError
 
 LABEL_PART = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 LABEL = re.compile(rf"([a-z0-9.-]{{1,253}}/)?{LABEL_PART}(=({LABEL_PART})?)?")
+LABEL_NAME = re.compile(r"(?P<prefix>[a-z0-9.-]{1,253}/)?(?P<name>.*)", re.DOTALL)
 
 
 class Environment:
     """Where a flow runs, and what runs before and after it.
 
     Args:
-        labels: of the run: `gpu`, `team=data`. The pod has them, where there is one.
+        labels: of the run: `gpu`, `team=data`. The pod has them, where there is one, with dashes in the place of what
+            Kubernetes takes in no label: `gpu machine` is `gpu-machine` there.
         on_start: before main; a failure means that main never starts (the annotation `podhooks.io/on-start-policy`
             can change that).
         on_exit: after main, however it ended.
@@ -48,6 +50,8 @@ class Environment:
         self.on_start = on_start
         self.on_exit = on_exit
         self.metadata = dict(metadata or {})
+        for line in _renamed(self.labels):
+            log.warning(line)
         self.annotations = _without_lists(annotations)
         self.planned(lambda _, hook: f"podhooks:{hooks.ARGUMENTS[hook]}")  # what is wrong is said now, not in the run
 
@@ -79,12 +83,12 @@ class Environment:
 
 
 def checked_labels(labels: Iterable[str] | None) -> set[str]:
-    """Raises InputError for one that Kubernetes wouldn't take: what works here works there."""
+    """The labels as they are given. Raises InputError for one of which no label of Kubernetes can be made."""
     if isinstance(labels, str):
         raise InputError(f"labels: {shown(labels)} is one text: write a list of them, [{shown(labels)}]")
     found = set(labels or ())
     for each in found:
-        if not (isinstance(each, str) and LABEL.fullmatch(each)) or each.startswith(contract.PREFIX):
+        if not isinstance(each, str) or each.startswith(contract.PREFIX) or not LABEL.fullmatch(written(each)):
             raise InputError(
                 f"labels: {shown(each)} can't be a label: write name or name=value, "
                 "of letters, digits, dashes, dots and underscores, at most 63 each"
@@ -94,7 +98,31 @@ def checked_labels(labels: Iterable[str] | None) -> set[str]:
 
 def label_mapping(labels: Iterable[str]) -> dict[str, str]:
     """As Kubernetes has labels: `gpu` is a name with an empty value."""
-    return {name: value for name, _, value in (each.partition("=") for each in sorted(labels))}
+    return {name: value for name, _, value in (written(each).partition("=") for each in sorted(labels))}
+
+
+def written(label: str) -> str:
+    """The label with dashes in the place of what Kubernetes wouldn't take: agents of 0.15's time took any text.
+
+    https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+    """
+    name, equals, value = label.partition("=")
+    found = LABEL_NAME.fullmatch(name)
+    prefix = (found and found["prefix"]) or ""
+    return f"{prefix}{label_part(name.removeprefix(prefix))}{equals}{label_part(value)}"
+
+
+def label_part(text: str) -> str:
+    """A label's name or value of letters, digits, dashes, dots and underscores; "" where nothing is left."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-_.")[:63].rstrip("-_.")
+
+
+def _renamed(labels: Iterable[str]) -> list[str]:
+    return [
+        f"labels: {shown(each)} is no label that Kubernetes takes: the Job and its pod have {written(each)!r}"
+        for each in sorted(labels)
+        if written(each) != each
+    ]
 
 
 def _without_lists(annotations: Mapping[str, str]) -> dict[str, str]:

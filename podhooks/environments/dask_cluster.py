@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from podhooks.environments import pin12
 from podhooks.environments.manifest import read_mapping
 from podhooks.errors import InputError, ManifestError
 from podhooks.pod.object import mapping
@@ -71,11 +72,17 @@ def cluster_objects(name: str, namespace: str, spec: ClusterSpec) -> list[Object
     made["metadata"]["namespace"] = namespace
     for part, given in (("scheduler", spec.scheduler), ("worker", spec.worker)):
         if given is not None:
-            made["spec"][part].update(given)
+            made["spec"][part].update(_with_images(given, spec.image))
         elif spec.image_pull_secrets:
             secrets = [{"name": each} for each in spec.image_pull_secrets]
             made["spec"][part]["spec"]["imagePullSecrets"] = secrets
     return [_without_nulls(made), *([_autoscaler(name, namespace, spec)] if spec.grows else [])]
+
+
+def _with_images(pod: Mapping[str, Any], image: str) -> Object:
+    """Containers that name none have the cluster's: in Prefect 0.15 files needn't name one."""
+    containers = [{"image": image, **each} for each in pod["spec"]["containers"]]
+    return {**pod, "spec": {**pod["spec"], "containers": containers}}
 
 
 def _by_dask_kubernetes(name: str, spec: ClusterSpec) -> Object | None:
@@ -84,6 +91,9 @@ def _by_dask_kubernetes(name: str, spec: ClusterSpec) -> Object | None:
     except ImportError:
         return None
     made: Object = make_cluster_spec(name, image=spec.image, n_workers=spec.min_workers, env=_env(spec))
+    for part in ("scheduler", "worker"):  # as of 2026.3 it starts programs that distributed 2026.6 has no more
+        pod = made["spec"][part]["spec"]
+        pod["containers"] = [pin12.with_programs_of_today(each) for each in pod["containers"]]
     return made
 
 
@@ -91,7 +101,7 @@ def own_cluster(name: str, spec: ClusterSpec) -> Object:
     scheduler = {
         "name": "scheduler",
         "image": spec.image,
-        "args": ["dask-scheduler", "--host", "0.0.0.0"],  # noqa: S104  in a pod: the workers are in others
+        "args": ["dask", "scheduler", "--host", "0.0.0.0"],  # noqa: S104  in a pod: the workers are in others
         "env": _env(spec),
         "ports": _ports("containerPort"),
         "readinessProbe": {**_PROBE, "initialDelaySeconds": 0, "periodSeconds": 1, "timeoutSeconds": 300},
@@ -101,7 +111,7 @@ def own_cluster(name: str, spec: ClusterSpec) -> Object:
     worker = {
         "name": "worker",
         "image": spec.image,
-        "args": ["dask-worker", "--name", "$(DASK_WORKER_NAME)", *dashboard],
+        "args": ["dask", "worker", "--name", "$(DASK_WORKER_NAME)", *dashboard],
         "env": _env(spec),
         "ports": [{"name": "http-dashboard", "containerPort": WORKER_DASHBOARD_PORT, "protocol": "TCP"}],
     }

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podhooks import contract
+from podhooks import contract, log
 from podhooks.cluster.backend import Backend
 from podhooks.context import EMPTY
-from podhooks.environments import clusters, dask_cluster, flows, manifest
+from podhooks.environments import clusters, dask_cluster, flows, manifest, pin12
 from podhooks.environments.dask_cluster import ClusterSpec
 from podhooks.environments.hooks import Callbacks, Entry
 from podhooks.environments.job_handle import JobHandle
@@ -47,35 +47,47 @@ class DaskKubernetesEnvironment(KubernetesJobEnvironment):
         image_pull_secret: names of secrets, separated by commas, for the pods that no file describes.
         job_spec_file: the flow's Job.
 
-    The others are `KubernetesJobEnvironment`'s.
+    The others are `KubernetesJobEnvironment`'s. `scheduler_logs`, `private_registry`, `docker_secret` and
+    `log_k8s_errors` have their places of Prefect 0.15, and are refused with a sentence.
     """
 
     where_main_runs = "a Job of its own, beside a DaskCluster made in setup"
     where_callbacks_run = "that Job's pod: init container and sidecar; on_exit also deletes the DaskCluster"
 
-    def __init__(  # noqa: PLR0913  PIN-12's arguments
+    def __init__(  # noqa: PLR0913, PLR0917  PIN-12's arguments, in its order
         self,
         min_workers: int = 1,
         max_workers: int = 2,
-        *,
         work_stealing: bool = True,
-        scheduler_spec_file: str | Path | None = None,
-        worker_spec_file: str | Path | None = None,
-        image: str | None = None,
-        image_pull_secret: str | None = None,
-        job_spec_file: str | Path | None = None,
-        unique_job_name: bool = False,
-        namespace: str | None = None,
+        scheduler_logs: bool = False,
+        private_registry: bool = False,
+        docker_secret: None = None,
         labels: Iterable[str] | None = None,
         on_start: Callbacks = None,
         on_exit: Callbacks = None,
         metadata: Mapping[str, Any] | None = None,
+        scheduler_spec_file: str | Path | None = None,
+        worker_spec_file: str | Path | None = None,
+        image_pull_secret: str | None = None,
+        log_k8s_errors: bool = False,
+        *,
+        image: str | None = None,
+        job_spec_file: str | Path | None = None,
+        unique_job_name: bool = False,
+        namespace: str | None = None,
         annotations: Mapping[str, str] = EMPTY,
         cluster: str | None = None,
         kubeconfig: str | None = None,
         settings: InjectSettings | None = None,
     ) -> None:
+        pin12.refuse_gone(
+            scheduler_logs=scheduler_logs,
+            private_registry=private_registry,
+            docker_secret=docker_secret,
+            log_k8s_errors=log_k8s_errors,
+        )
         dask_cluster.check_workers(min_workers, max_workers)
+        image = pin12.image_of(image, metadata)
         if (
             scheduler_spec_file
             and manifest.read_mapping(scheduler_spec_file, "scheduler_spec_file").get("kind") == "Job"
@@ -91,22 +103,21 @@ class DaskKubernetesEnvironment(KubernetesJobEnvironment):
             work_stealing=work_stealing,
             image=image or dask_cluster.DEFAULT_IMAGE,
             image_pull_secrets=tuple(filter(None, (image_pull_secret or "").replace(" ", "").split(","))),
-            scheduler=dask_cluster.read_pod(scheduler_spec_file, "scheduler_spec_file")
-            if scheduler_spec_file
-            else None,
-            worker=dask_cluster.read_pod(worker_spec_file, "worker_spec_file") if worker_spec_file else None,
+            scheduler=_pod(scheduler_spec_file, "scheduler_spec_file"),
+            worker=_pod(worker_spec_file, "worker_spec_file"),
         )
         self._standing: Standing | None = None
         super().__init__(
             job_spec_file,
             unique_job_name,
-            image,
-            namespace,
+            None,
             labels,
             on_start,
             on_exit,
             metadata,
-            annotations,
+            image=image,
+            namespace=namespace,
+            annotations=annotations,
             cluster=cluster,
             kubeconfig=kubeconfig,
             settings=settings,
@@ -153,8 +164,8 @@ class DaskKubernetesEnvironment(KubernetesJobEnvironment):
         assert self._standing is not None  # noqa: S101  setup has made it, or raised
         return self._standing.backend
 
-    def _variables(self, backend: Backend, flow_run_id: str | None) -> dict[str, str]:
-        found = super()._variables(backend, flow_run_id)
+    def _variables(self, flow_run_id: str | None) -> dict[str, str]:
+        found = super()._variables(flow_run_id)
         if self._standing is None:
             return found
         address = dask_cluster.scheduler_address(self._standing.name, self._standing.namespace)
@@ -168,6 +179,17 @@ class DaskKubernetesEnvironment(KubernetesJobEnvironment):
 
     def _give_up(self, backend: Backend) -> None:  # noqa: ARG002  it is the one of setup
         self.teardown()
+
+
+def _pod(path: str | Path | None, what: str) -> Object | None:
+    """Of a file, with a warning for each old thing in it."""
+    read = dask_cluster.read_pod(path, what)
+    if read is None:
+        return None
+    pod, warnings = pin12.worker_pod(read, f"{what} {path}")
+    for line in warnings:
+        log.warning(line)
+    return pod
 
 
 def _tried_once(job: Object, name: str) -> Object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,8 @@ from podhooks.cluster.backend import Backend, Selection
 from podhooks.cluster.request import Request, label_of
 from podhooks.cluster.stand_in import StandIn
 from podhooks.context import EMPTY
-from podhooks.environments import clusters, flows, manifest, pickling
-from podhooks.environments.base import Environment, label_mapping
+from podhooks.environments import clusters, flows, manifest, pickling, pin12
+from podhooks.environments.base import Environment, label_mapping, label_part
 from podhooks.environments.hooks import Callbacks, NameFor, Planned
 from podhooks.environments.job_handle import JobHandle
 from podhooks.environments.manifest import Call, Object, Wanted
@@ -46,7 +47,8 @@ class KubernetesJobEnvironment(Environment):
             replaced, and its image if `image` is given. Default: a Job with that one container.
         unique_job_name: add eight hexadecimal digits to the Job's name, so that runs don't get in each other's way.
             Without a job file its name is the flow's and always unique.
-        image: the flow's; default: the job file's.
+        executor: Prefect 0.15's, which had this place; refused with a sentence.
+        image: the flow's; default: `metadata["image"]`, else the job file's.
         namespace: default: the job file's, else the cluster's.
         cluster: see docs/environments.md: a context of the kubeconfig, or `local` for the stand-in on this machine;
             default: the current context, or in a pod that pod's cluster.
@@ -62,31 +64,37 @@ class KubernetesJobEnvironment(Environment):
     where_main_runs = "a Job of its own"
     where_callbacks_run = "that Job's pod: init container and sidecar"
 
-    def __init__(  # noqa: PLR0913, PLR0917  PIN-12's arguments, in its order
+    def __init__(  # noqa: PLR0913  PIN-12's arguments, in its order
         self,
         job_spec_file: str | Path | None = None,
         unique_job_name: bool = False,
-        image: str | None = None,
-        namespace: str | None = None,
+        executor: None = None,
         labels: Iterable[str] | None = None,
         on_start: Callbacks = None,
         on_exit: Callbacks = None,
         metadata: Mapping[str, Any] | None = None,
-        annotations: Mapping[str, str] = EMPTY,
         *,
+        image: str | None = None,
+        namespace: str | None = None,
+        annotations: Mapping[str, str] = EMPTY,
         cluster: str | None = None,
         kubeconfig: str | None = None,
         settings: InjectSettings | None = None,
     ) -> None:
+        pin12.refuse_gone(executor=executor)
         self.job_spec_file = Path(job_spec_file).absolute() if job_spec_file else None
         self.unique_job_name = unique_job_name
-        self.image = image
+        self.image = pin12.image_of(image, metadata)
         self.namespace = namespace
         self.cluster = cluster
         self.kubeconfig = kubeconfig
         self.settings = clusters.settings_for(cluster, settings)
         self._spec = manifest.read_job_file(self.job_spec_file) if self.job_spec_file else dict(manifest.DEFAULT_SPEC)
+        self.identifier_label = str(uuid.uuid4())
         super().__init__(labels, on_start, on_exit, metadata, annotations)
+        if self.job_spec_file:
+            for line in pin12.retried(self._spec, f"job_spec_file {self.job_spec_file}"):
+                log.warning(line)
 
     def planned(self, name_for: NameFor, annotations: Mapping[str, str] | None = None) -> Planned:
         """With the annotations that the job file has itself; what is given here wins."""
@@ -135,10 +143,15 @@ class KubernetesJobEnvironment(Environment):
     def _give_up(self, backend: Backend) -> None:
         backend.close()
 
-    def _variables(self, backend: Backend, flow_run_id: str | None) -> dict[str, str]:
-        """What main finds in its environment, unless the job file says otherwise."""
-        found = {ENV_FLOW_RUN_ID: flow_run_id} if flow_run_id else {}
-        return {"PYTHONPATH": clusters.import_path(), **found} if isinstance(backend, StandIn) else found
+    def _variables(self, flow_run_id: str | None) -> dict[str, str]:
+        """What all containers find in their environment, unless the job file says otherwise."""
+        return {ENV_FLOW_RUN_ID: flow_run_id} if flow_run_id else {}
+
+    def _labels(self, flow_run_id: str | None) -> dict[str, str]:
+        """Of the Job and its pod: those given, and the two by which tools of 0.15's time find them."""
+        run = label_part(flow_run_id or "unknown")
+        ours = {contract.LABEL_IDENTIFIER: self.identifier_label, contract.LABEL_FLOW_RUN_ID_OF_0_15: run}
+        return {**label_mapping(self.labels), **ours}
 
     def trip(
         self,
@@ -161,9 +174,10 @@ class KubernetesJobEnvironment(Environment):
             call=call,
             python=manifest.mains_python(planned.plan),
             image=self.image or ("local" if isinstance(backend, StandIn) and not self.job_spec_file else None),
-            labels=label_mapping(self.labels),
+            labels=self._labels(flow_run_id),
             annotations=planned.annotations,
-            env=self._variables(backend, flow_run_id),
+            env=self._variables(flow_run_id),
+            main_env={"PYTHONPATH": clusters.import_path()} if isinstance(backend, StandIn) else EMPTY,
             pickled_dir=pickled.directory if files else "",
         )
         written = manifest.with_items(manifest.filled(self._spec, wanted), files)
@@ -191,9 +205,9 @@ class KubernetesJobEnvironment(Environment):
         return str(self.namespace or own or backend.namespace)
 
     def _name(self, flow: object) -> str:
-        if self.job_spec_file is None:
-            return manifest.unique(flows.name_of(flow))
-        name = str(self._spec["metadata"]["name"])
+        name = manifest.name_in(self._spec)
+        if name is None:
+            return manifest.unique(manifest.prefix_in(self._spec) or flows.name_of(flow))
         return manifest.unique(name) if self.unique_job_name else name
 
     def _directory(self) -> Path:

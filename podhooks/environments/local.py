@@ -16,7 +16,7 @@ from typing import Any
 from podhooks import contract
 from podhooks.annotations.plan import Callback
 from podhooks.context import EMPTY, CallbackOutcome, ExitInfo, Hook, PodInfo, Result
-from podhooks.environments import flows, memory, pickling
+from podhooks.environments import flows, memory, pickling, pin12
 from podhooks.environments.base import Environment, label_mapping
 from podhooks.environments.flows import Ended
 from podhooks.environments.handle import Finished
@@ -29,6 +29,7 @@ from podhooks.report.summary import CallbackLine
 class LocalEnvironment(Environment):
     """
     Args:
+        executor: Prefect 0.15's, which had this place; refused with a sentence.
         isolated: run main in a child of its own. Then on_exit is told exactly how it ended, also when it was killed
             (in this process that can't be seen any more: on_exit runs all the same, with the result Unknown); what the
             flow returns is not handed back.
@@ -41,14 +42,16 @@ class LocalEnvironment(Environment):
 
     def __init__(
         self,
+        executor: None = None,
         labels: Any = None,
         on_start: Callbacks = None,
         on_exit: Callbacks = None,
         metadata: Mapping[str, Any] | None = None,
-        annotations: Mapping[str, str] = EMPTY,
         *,
+        annotations: Mapping[str, str] = EMPTY,
         isolated: bool = False,
     ) -> None:
+        pin12.refuse_gone(executor=executor)
         super().__init__(labels, on_start, on_exit, metadata, annotations)
         self.isolated = isolated
         if isolated:

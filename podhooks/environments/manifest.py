@@ -17,6 +17,7 @@ from typing import Any
 from podhooks import contract
 from podhooks.annotations.plan import Plan
 from podhooks.context import EMPTY
+from podhooks.environments import pin12
 from podhooks.environments.pickling import SecretFile
 from podhooks.errors import InputError, ManifestError
 from podhooks.pod.object import mapping, text
@@ -69,12 +70,12 @@ def _parsed(content: bytes, path: Path) -> list[Any]:
 
 
 def checked(spec: Mapping[str, Any], name: str) -> Object:
-    """A Job with a name and a container. `apiVersion` and `kind` may be left out, as they were in old job files."""
+    """A Job with a container, tried once unless it says otherwise. `apiVersion`, `kind` and a name may be left out."""
     job = {"apiVersion": "batch/v1", "kind": "Job", **copy.deepcopy(dict(spec))}
     if (job["kind"], job["apiVersion"]) != ("Job", "batch/v1"):
         raise ManifestError(f"{name}: is a {job['kind']} of {job['apiVersion']}: it must be a Job of batch/v1")
-    if not text(mapping(job.get("metadata")).get("name")):
-        raise ManifestError(f"{name}: has no metadata.name: give the Job a name (unique_job_name=True makes it unique)")
+    if not isinstance(job.get("metadata"), dict):
+        job["metadata"] = {}
     for path in ("spec", "spec.template", "spec.template.spec"):
         _required(job, path, name)
     containers = job["spec"]["template"]["spec"].get("containers")
@@ -82,7 +83,16 @@ def checked(spec: Mapping[str, Any], name: str) -> Object:
         raise ManifestError(
             f"{name}: spec.template.spec.containers is empty: the flow runs in its first container, so write one"
         )
-    return job
+    return pin12.tried_once(job)
+
+
+def name_in(job: Mapping[str, Any]) -> str | None:
+    return text(mapping(job.get("metadata")).get("name")) or None
+
+
+def prefix_in(job: Mapping[str, Any]) -> str:
+    """`generateName` without the dash at its end."""
+    return (text(mapping(job.get("metadata")).get("generateName")) or "").rstrip("-")
 
 
 def _required(job: Object, path: str, name: str) -> None:
@@ -111,7 +121,8 @@ class Wanted:
     image: str | None = None
     labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     annotations: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    env: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    env: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # of all containers
+    main_env: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # of the flow's only
     pickled_dir: str = ""  # empty: no function is pickled
 
 
@@ -120,6 +131,7 @@ def filled(spec: Mapping[str, Any], wanted: Wanted) -> Object:
     job = copy.deepcopy(dict(spec))
     metadata = job.setdefault("metadata", {})
     metadata.update(name=wanted.name, namespace=wanted.namespace)
+    metadata.pop("generateName", None)
     _merge(metadata, "labels", wanted.labels)
     template = job["spec"]["template"]
     if not isinstance(template.get("metadata"), dict):
@@ -132,6 +144,9 @@ def filled(spec: Mapping[str, Any], wanted: Wanted) -> Object:
     own = {contract.MAIN_CONTAINER: main["name"]} if len(pod["containers"]) > 1 and wanted.annotations else {}
     _merge(template["metadata"], "annotations", {**wanted.annotations, **own})
     _fill_main(main, wanted)
+    _add_env(main, wanted.main_env)
+    for each in pod["containers"]:
+        _add_env(each, wanted.env)
     if wanted.pickled_dir:
         secret = {"secretName": wanted.name}
         _append(pod, "volumes", {"name": PICKLED_VOLUME, "secret": secret})
@@ -153,10 +168,13 @@ def _fill_main(main: Object, wanted: Wanted) -> None:
         *(each.replace("$", "$$") for each in words),
     ]  # Kubernetes expands $(X)
     main.pop("args", None)
-    known = [each.get("name") for each in main.get("env") or () if isinstance(each, Mapping)]
-    for name, value in wanted.env.items():
+
+
+def _add_env(container: Object, env: Mapping[str, str]) -> None:
+    known = [each.get("name") for each in container.get("env") or () if isinstance(each, Mapping)]
+    for name, value in env.items():
         if name not in known:  # the job file's word stands
-            _append(main, "env", {"name": name, "value": value})
+            _append(container, "env", {"name": name, "value": value})
 
 
 def mains_python(plan: Plan) -> str:

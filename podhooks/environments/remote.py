@@ -66,7 +66,7 @@ class RemoteEnvironment(LocalEnvironment):
         metadata: Mapping[str, Any] | None = None,
         annotations: Mapping[str, str] = EMPTY,
     ) -> None:
-        super().__init__(labels, on_start, on_exit, metadata, annotations)
+        super().__init__(None, labels, on_start, on_exit, metadata, annotations=annotations)
         self.where_main_runs = RemoteEnvironment.where_main_runs
 
     def execute(self, flow: Callable[..., object], parameters: Mapping[str, Any] = EMPTY) -> Finished:

@@ -78,7 +78,7 @@ def test_a_coroutine_has_been_called_already() -> None:
     made.close()
 
 
-@pytest.mark.parametrize("labels", ["gpu", ["two words"], ["a=b=c"], ["podhooks.io/on-exit"], [1]])
+@pytest.mark.parametrize("labels", ["gpu", [" "], [""], ["=x"], ["podhooks.io/on-exit"], [1]])
 def test_labels_that_kubernetes_would_not_take(labels: Any) -> None:
     with pytest.raises(InputError, match="labels"):
         LocalEnvironment(labels=labels)
@@ -86,6 +86,15 @@ def test_labels_that_kubernetes_would_not_take(labels: Any) -> None:
 
 def test_labels_as_kubernetes_has_them() -> None:
     assert label_mapping({"gpu", "team=data", "example.com/x="}) == {"gpu": "", "team": "data", "example.com/x": ""}
+    old = {"gpu machine", "a=b=c", "node/42", "Größe=xl ", "x" * 70}
+    assert label_mapping(old) == {"gpu-machine": "", "a": "b-c", "node/42": "", "Gr-e": "xl", "x" * 63: ""}
+
+
+def test_a_label_that_is_renamed_is_kept_and_said(capfd: pytest.CaptureFixture[str]) -> None:
+    assert Environment(labels=["gpu machine", "team=data"]).labels == {"gpu machine", "team=data"}
+    said = capfd.readouterr().err
+    assert "'gpu machine' is no label that Kubernetes takes: the Job and its pod have 'gpu-machine'" in said
+    assert "team" not in said
 
 
 def test_annotations_are_checked_at_once() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from podhooks import DaskKubernetesEnvironment, KubernetesJobEnvironment
+from podhooks import DaskKubernetesEnvironment, KubernetesJobEnvironment, LocalEnvironment
 from podhooks.environments import dask_cluster, manifest
 from podhooks.environments.dask_cluster import ClusterSpec
 from podhooks.environments.manifest import Call, Wanted
@@ -73,7 +74,9 @@ def test_an_old_job_file(job_file: Path) -> None:
     assert main["image"] == "registry/flow:1"
     assert [each["name"] for each in main["env"]] == ["PREFECT__CONTEXT__NAMESPACE", "KEPT", "NEW"]
     assert main["env"][1]["value"] == "1"
-    assert proxy == {"name": "proxy", "image": "registry/proxy:1"}
+    given = [{"name": "KEPT", "value": "2"}, {"name": "NEW", "value": "3"}]
+    assert proxy == {"name": "proxy", "image": "registry/proxy:1", "env": given}
+    assert job["spec"]["backoffLimit"] == 0
     assert manifest.read_job_file(job_file) == spec
     kubernetes_validate.validate(job, "1.36", strict=True)
 
@@ -117,7 +120,6 @@ JOB: dict[str, Any] = {
         ("a: [1", ":2:1: not YAML"),
         (b"\xff\xfe", "isn't UTF-8 text"),
         ({**JOB, "kind": "Pod", "apiVersion": "v1"}, "is a Pod of v1: it must be a Job of batch/v1"),
-        ({**JOB, "metadata": {}}, "has no metadata.name: give the Job a name"),
         ({"metadata": {"name": "x"}}, "has no spec: write a whole Job"),
         ({"metadata": {"name": "x"}, "spec": {"template": None}}, "has no spec.template"),
         ({**JOB, "spec": {"template": {"spec": {"containers": []}}}}, "containers is empty"),
@@ -268,6 +270,14 @@ def test_our_cluster_is_what_dask_kubernetes_makes() -> None:
     assert dask_cluster._without_nulls(theirs) == dask_cluster.own_cluster("etl", spec)
 
 
+def test_dask_is_started_by_the_program_that_distributed_has() -> None:
+    """dask-kubernetes 2026.3 writes `dask-scheduler` and `dask-worker`, which are gone since distributed 2026.6."""
+    pytest.importorskip("dask_kubernetes")
+    made = dask_cluster.cluster_objects("etl", "data", ClusterSpec())[0]["spec"]
+    first = {part: made[part]["spec"]["containers"][0]["args"][:2] for part in ("scheduler", "worker")}
+    assert first == {"scheduler": ["dask", "scheduler"], "worker": ["dask", "worker"]}
+
+
 def test_pods_from_files(tmp_path: Path) -> None:
     pod = {"kind": "Pod", "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "w", "image": "mine"}]}}
     (tmp_path / "pod.yaml").write_text(json.dumps(pod))
@@ -301,3 +311,102 @@ def test_what_makes_no_dask_cluster(arguments: dict[str, Any], said: str) -> Non
     with pytest.raises(InputError) as caught:
         DaskKubernetesEnvironment(**arguments)
     assert said in str(caught.value)
+
+
+# -- PIN-12's time --------------------------------------------------------------------------------------------------
+
+
+def written(path: Path, job: dict[str, Any]) -> Path:
+    path.write_text(json.dumps(job))
+    return path
+
+
+def job_with(pod: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    template = {"spec": {**JOB["spec"]["template"]["spec"], **(pod or {})}}
+    return {"metadata": {"name": "x"}, "spec": {"template": template, **spec}}
+
+
+def test_a_file_that_does_not_say_how_often_is_tried_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "job.yaml"
+    cases: list[tuple[dict[str, Any], dict[str, Any], int | None, str | None]] = [
+        ({}, {}, 0, None),
+        ({"restartPolicy": "OnFailure"}, {}, 0, "Never"),
+        ({"restartPolicy": "OnFailure"}, {"backoffLimit": 0}, 0, "OnFailure"),
+        ({}, {"backoffLimitPerIndex": 1, "completionMode": "Indexed", "completions": 2}, None, None),
+    ]
+    for pod, spec, limit, policy in cases:
+        found = manifest.read_job_file(written(path, job_with(pod, **spec)))["spec"]
+        assert (found.get("backoffLimit"), found["template"]["spec"].get("restartPolicy")) == (limit, policy)
+    KubernetesJobEnvironment(path)
+    assert capfd.readouterr().err == ""
+    KubernetesJobEnvironment(written(path, job_with(backoffLimit=4)))
+    assert "job.yaml: has spec.backoffLimit: 4, so Kubernetes runs a flow that failed up to 4 times more" in (
+        capfd.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name"),
+    [
+        (None, r"load-rows-\w{8}"),
+        ({}, r"load-rows-\w{8}"),
+        ({"generateName": "etl-"}, r"etl-\w{8}"),
+        ({"name": "x"}, "x"),
+    ],
+)
+def test_a_file_needs_no_name(tmp_path: Path, metadata: dict[str, str] | None, name: str) -> None:
+    def load_rows() -> None: ...
+
+    environment = KubernetesJobEnvironment(written(tmp_path / "job.yaml", {**JOB, "metadata": metadata}))
+    assert re.fullmatch(name, environment._name(load_rows))
+    draft = environment.draft(environment.planned(lambda *_: ""))
+    assert "generateName" not in draft["metadata"]
+
+
+def test_the_image_of_metadata_is_the_flows(tmp_path: Path) -> None:
+    path = written(tmp_path / "job.yaml", JOB)
+    environment = KubernetesJobEnvironment(path, metadata={"image": "mine:2"})
+    draft = environment.draft(environment.planned(lambda *_: ""))
+    assert draft["spec"]["template"]["spec"]["containers"][0]["image"] == "mine:2"
+    assert DaskKubernetesEnvironment(metadata={"image": "mine:2"}).cluster_spec.image == "mine:2"
+    assert KubernetesJobEnvironment(path, metadata={"image": "a"}, image="a").image == "a"
+    with pytest.raises(InputError, match=r"image: is 'b', and metadata has the image 'a': give one of them"):
+        KubernetesJobEnvironment(path, metadata={"image": "a"}, image="b")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: KubernetesJobEnvironment(None, False, "registry/etl:1"), "image='registry/etl:1'"),  # type: ignore[arg-type]
+        (lambda: KubernetesJobEnvironment(executor=object()), "give the flow itself a task runner"),  # type: ignore[arg-type]
+        (lambda: LocalEnvironment(object()), "executor: is an argument of Prefect 0.15"),  # type: ignore[arg-type]
+        (lambda: DaskKubernetesEnvironment(1, 2, True, True), "scheduler_logs: .* the scheduler is a pod of its own"),
+        (lambda: DaskKubernetesEnvironment(private_registry=True), "private_registry: .* give image_pull_secret="),
+        (lambda: DaskKubernetesEnvironment(docker_secret="D"), "docker_secret: .* image_pull_secret="),  # type: ignore[arg-type]
+        (lambda: DaskKubernetesEnvironment(log_k8s_errors=True), "log_k8s_errors: .* are always told"),
+    ],
+)
+def test_arguments_that_mean_nothing_any_more_are_refused_with_a_sentence(make: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+def test_old_worker_specs_are_warned_of(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The one that came with 0.15, and one whose author took it for a Deployment's."""
+    shell = ["/bin/sh", "-c", "exec dask-worker --no-bokeh"]
+    containers = [{"name": "w", "args": ["dask-worker", "--no-bokeh", "--death-timeout", "60"]}, {"command": shell}]
+    path = written(tmp_path / "pod.yaml", {"kind": "Pod", "spec": {"replicas": 3, "containers": containers}})
+    environment = DaskKubernetesEnvironment(worker_spec_file=path, image="mine:2")
+    said = capfd.readouterr().err
+    assert f"worker_spec_file {path}: spec.replicas is no field of a pod" in said
+    for number in (0, 1):
+        assert f"containers[{number}]: dask-worker is gone from distributed since 2026.6: write `dask worker`" in said
+        assert f"containers[{number}]: --no-bokeh is an option that no dask worker has any more" in said
+    worker = dask_cluster.cluster_objects("etl", "data", environment.cluster_spec)[0]["spec"]["worker"]
+    assert worker["replicas"] == 1
+    assert "replicas" not in worker["spec"]
+    assert [each["image"] for each in worker["spec"]["containers"]] == ["mine:2"] * 2
+    today = {"kind": "Pod", "spec": {"containers": [{"name": "w", "args": ["dask", "worker", "--no-dashboard"]}]}}
+    DaskKubernetesEnvironment(worker_spec_file=written(path, today))
+    assert capfd.readouterr().err == ""
