@@ -5,6 +5,7 @@ With --check it writes nothing and ends with 1 where a page isn't what it would 
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterable
@@ -93,7 +94,12 @@ def variable_table(variables: Iterable[Variable]) -> str:
 
 
 def _default(variable: Variable) -> str:
-    return "as [injected](inject.md)" if variable.name == RESOURCES else f"`{variable.schema['default']}`"
+    default = variable.schema["default"]
+    if variable.name == RESOURCES:
+        return "as [injected](inject.md)"
+    if default == "":
+        return "none"
+    return f"`{json.dumps(default) if isinstance(default, dict) else default}`"
 
 
 def _help(variable: Variable) -> str:

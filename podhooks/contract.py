@@ -122,6 +122,10 @@ ENV_SERVICE_ACCOUNT_DIR = "PODHOOKS_SERVICE_ACCOUNT_DIR"
 # Of our containers in a Prefect work pool's template: their callbacks take main's variables from the pod, see
 # main_environment.py.
 ENV_INHERIT = "PODHOOKS_INHERIT_ENVIRONMENT"
+# Prefix of a variable that callbacks get where neither our container nor main's entries in the pod have it.
+ENV_OTHERWISE = "PODHOOKS_OTHERWISE_"
+# How often the Job's controller makes another pod after one that failed, as a number; not set where nobody said.
+ENV_BACKOFF_LIMIT = "PODHOOKS_BACKOFF_LIMIT"
 
 # What an `exec` callback finds in its environment (and the context as JSON on stdin).
 ENV_HOOK = "PODHOOKS_HOOK"

@@ -11,14 +11,15 @@ import os
 import re
 import uuid
 
+from podhooks import contract
 from podhooks.callbacks import prefect_report
 from podhooks.callbacks.budget import Budget
 from podhooks.callbacks.delivery import Message, check, send
 from podhooks.callbacks.prefect_api import PrefectApi, PrefectError, PrefectSettings
-from podhooks.callbacks.prefect_state import Action, Decision, cause, decide
+from podhooks.callbacks.prefect_state import RELINQUISH, Action, Decision, cause, decide
 from podhooks.callbacks.secrecy import variable
 from podhooks.errors import InputError
-from podhooks.pod.environment import literal_environment
+from podhooks.pod.environment import hidden_source, literal_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def notify_zombie(
     target = _target(url, url_env, call)
     end, flow_run_id, api = _ended(context), _flow_run_id(context), _api(context)
     run = api.get_flow_run(flow_run_id)
-    decision = decide(run, context, sigterm_behavior=_main_variable(context, SIGTERM_BEHAVIOR))
+    decision = decide(run, context, retried=_is_retried(context))
     if decision.action is Action.LEAVE:
         print(f"flow run {flow_run_id} is no zombie: {decision.why}")
         return
@@ -117,7 +118,7 @@ def notify_zombie(
 
 def _decide(api: PrefectApi, flow_run_id: str, context: RunContext) -> Decision:
     run = api.get_flow_run(flow_run_id)
-    return decide(run, context, sigterm_behavior=_main_variable(context, SIGTERM_BEHAVIOR))
+    return decide(run, context, retried=_is_retried(context))
 
 
 def _ended(context: RunContext) -> ExitInfo:
@@ -139,7 +140,10 @@ def _flow_run_id(context: RunContext) -> str:
 
 
 def _api(context: RunContext) -> PrefectApi:
-    return PrefectApi(PrefectSettings.from_environ(os.environ), Budget.of(context))
+    def source(name: str) -> str:
+        return hidden_source(context.pod_object, context.main_container, name)
+
+    return PrefectApi(PrefectSettings.from_environ(os.environ, source), Budget.of(context))
 
 
 def _main_variable(context: RunContext, name: str) -> str:
@@ -147,6 +151,16 @@ def _main_variable(context: RunContext, name: str) -> str:
     if name in os.environ:
         return os.environ[name]
     return literal_environment(context.pod_object, context.main_container).get(name, "")
+
+
+def _is_retried(context: RunContext) -> bool:
+    """Whether Kubernetes makes another pod after one that failed. The template tells our containers its backoffLimit;
+    elsewhere Prefect's worker (0.8 and up) tells main, by what main is to do on SIGTERM."""
+    limit = os.environ.get(contract.ENV_BACKOFF_LIMIT, "")
+    try:
+        return float(limit) > 0
+    except ValueError:  # not from a template of ours, or the variable is empty
+        return _main_variable(context, SIGTERM_BEHAVIOR) == RELINQUISH
 
 
 def _identity(context: RunContext) -> uuid.UUID:

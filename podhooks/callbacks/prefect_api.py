@@ -24,7 +24,7 @@ from podhooks.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from podhooks.context import Json
 
@@ -45,6 +45,10 @@ class PrefectError(CallbackError):
         return self.status == 0 or self.status in AGAIN
 
 
+def _unknown(_name: str) -> str:
+    return ""
+
+
 class PrefectSettings(Value):
     """Where Prefect is and what opens it."""
 
@@ -52,24 +56,54 @@ class PrefectSettings(Value):
     headers: Mapping[str, str]
     ca_file: str = ""
     insecure: bool = False
+    lacking: str = ""  # where main's credentials are, when this container has none
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> PrefectSettings:
+    def from_environ(cls, environ: Mapping[str, str], source: Callable[[str], str] = _unknown) -> PrefectSettings:
         """
+        Args:
+            source: says of a variable where main has it from, when only main has it; "" where that isn't known.
+
         Raises:
             InputError: no API URL, or a variable that holds nonsense.
         """
         url = environ.get("PREFECT_API_URL", "").strip().rstrip("/")
         if not url:
-            raise InputError(
-                "PREFECT_API_URL isn't set in this container: add it. In a work pool's pod it's main's, "
-                "read from the pod with the permission to get pods: "
-                "podhooks render pod-rbac --namespace NAMESPACE --service-account ACCOUNT | kubectl apply -f -"
-            )
+            raise InputError(_no_url(source("PREFECT_API_URL")))
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise InputError(f"PREFECT_API_URL={shown(url)} isn't a URL: write one like http://prefect-server:4200/api")
         insecure = environ.get("PREFECT_API_TLS_INSECURE_SKIP_VERIFY", "").lower() in TRUE_WORDS
-        return cls(url, _headers(environ), environ.get("PREFECT_API_SSL_CERT_FILE", ""), insecure)
+        headers = _headers(environ)
+        lacking = "" if "Authorization" in headers else _where_credentials_are(source)
+        return cls(url, headers, environ.get("PREFECT_API_SSL_CERT_FILE", ""), insecure, lacking)
+
+
+def _no_url(source: str) -> str:
+    if source:
+        return (
+            f"PREFECT_API_URL isn't set in this container, and main has it from {source}, which the pod doesn't show: "
+            "set the job variable callback_api_url, or add the Secret to callback_env_from"
+        )
+    return (
+        "PREFECT_API_URL isn't set in this container: add it. In a work pool's pod it's main's, "
+        "read from the pod with the permission to get pods: "
+        "podhooks render pod-rbac --namespace NAMESPACE --service-account ACCOUNT | kubectl apply -f -"
+    )
+
+
+def _where_credentials_are(source: Callable[[str], str]) -> str:
+    """What to do about credentials that main has and this container hasn't; "" where main seems to have none."""
+    variables = {
+        "PREFECT_API_KEY": "callback_api_key_from",
+        "PREFECT_API_AUTH_STRING": "callback_api_auth_string_from",
+    }
+    for name, variable in variables.items():
+        if found := source(name):
+            return (
+                f"main has {name} from {found}, and this container hasn't: set the job variable {variable}, or add "
+                "the Secret to callback_env_from"
+            )
+    return ""
 
 
 def shown(url: str) -> str:
@@ -82,10 +116,10 @@ def _headers(environ: Mapping[str, str]) -> dict[str, str]:
     headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "podhooks"}
     headers |= _custom_headers(environ.get("PREFECT_CLIENT_CUSTOM_HEADERS", ""))
     key, auth = environ.get("PREFECT_API_KEY", ""), environ.get("PREFECT_API_AUTH_STRING", "")
-    if key:
-        headers["Authorization"] = f"Bearer {key.strip()}"
-    elif auth:
+    if auth:  # before the key, as in Prefect's own client
         headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode("ascii")
+    elif key:
+        headers["Authorization"] = f"Bearer {key.strip()}"
     return headers
 
 
@@ -216,7 +250,7 @@ def _refusal(error: urllib.error.HTTPError, what: str, settings: PrefectSettings
 def _credentials(settings: PrefectSettings) -> str:
     kind = settings.headers.get("Authorization", "").partition(" ")[0]
     if not kind:
-        return "neither PREFECT_API_KEY nor PREFECT_API_AUTH_STRING is set in this container"
+        return settings.lacking or "neither PREFECT_API_KEY nor PREFECT_API_AUTH_STRING is set in this container"
     return f"check {'PREFECT_API_KEY' if kind == 'Bearer' else 'PREFECT_API_AUTH_STRING'}"
 
 

@@ -31,11 +31,11 @@ class Decision(Value):
     why: str
 
 
-def decide(run: Mapping[str, Json], context: RunContext, *, sigterm_behavior: str = "") -> Decision:
+def decide(run: Mapping[str, Json], context: RunContext, *, retried: bool = False) -> Decision:
     """
     Args:
         run: as GET /flow_runs/ID answers.
-        sigterm_behavior: main's PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR, by which the worker says who retries.
+        retried: Kubernetes makes another pod after one that failed (`backoff_limit` above 0).
     """
     state = run.get("state") or {}
     kind, name = state.get("type"), state.get("name") or state.get("type")
@@ -49,7 +49,7 @@ def decide(run: Mapping[str, Json], context: RunContext, *, sigterm_behavior: st
         return Decision(Action.LEAVE, f"it is {name} in another place: {elsewhere}")
     if kind == "CANCELLING":
         return Decision(Action.CANCEL, "it was being cancelled, and its process is gone")
-    if sigterm_behavior == RELINQUISH:
+    if retried and not (context.exit and context.exit.succeeded):  # after success its Job is complete
         return Decision(Action.LEAVE, f"it is {name}, and Kubernetes retries its Job (backoff_limit)")
     if kind == "PENDING" and _is_submitted_again(run, context):
         return Decision(Action.LEAVE, f"it is {name} again, submitted after this pod's main started")

@@ -26,6 +26,7 @@ from podhooks.inject.edit import plain
 from podhooks.inject.shapes import Json
 from podhooks.pod.object import mapping, mappings, sequence
 from podhooks.render.prefect_variables import (
+    CREDENTIALS,
     ENV_FROM,
     GRACE_PERIOD,
     NO_CALLBACKS,
@@ -107,6 +108,7 @@ def base_job_template(base: Mapping[str, Json], options: PoolOptions) -> dict[st
     """
     result: dict[str, Json] = plain(base)
     manifest, properties = _manifest(result), _properties(result)
+    _without_label(manifest)
     if options.annotations_only:
         hooks = hook_variables(None, options.on_start, options.on_exit)
         variables: tuple[Variable, ...] = (*hooks, *annotation_variables())
@@ -143,14 +145,32 @@ def _spec(manifest: Mapping[str, Json]) -> Mapping[str, Json]:
 
 
 def _annotate(manifest: dict[str, Json], annotations: Mapping[str, Json]) -> None:
+    _pods_metadata(manifest, "annotations").update(annotations)
+
+
+def _pods_metadata(manifest: dict[str, Json], field: str) -> dict[str, Json]:
     metadata = manifest["spec"]["template"].setdefault("metadata", {})
-    given = metadata.setdefault("annotations", {}) if isinstance(metadata, dict) else metadata
+    given: Json = metadata.setdefault(field, {}) if isinstance(metadata, dict) else metadata
     if not isinstance(given, dict):
         raise ManifestError(
-            f"spec.template.metadata of the job manifest is {given!r}: write the annotations one by one, or leave "
+            f"spec.template.metadata of the job manifest is {given!r}: write the {field} one by one, or leave "
             "them to the Job's, which Prefect copies to its pods"
         )
-    given.update(annotations)
+    return cast("dict[str, Json]", given)
+
+
+def _label(manifest: dict[str, Json], variables: tuple[Variable, ...]) -> None:
+    """By its label the rescuer finds a pod whose deployment says `cluster`; it adds its finalizer itself."""
+    guarantee = next(each for each in variables if each.annotation == contract.GUARANTEE)
+    _pods_metadata(manifest, "labels")[contract.GUARANTEE_LABEL] = guarantee.placeholder
+
+
+def _without_label(manifest: Mapping[str, Json]) -> None:
+    """Of a template that was ours: the label holds a placeholder, which uninject doesn't know."""
+    metadata = mapping(mapping(mapping(manifest.get("spec")).get("template")).get("metadata"))
+    labels: Json = metadata.get("labels")
+    if isinstance(labels, dict) and "{{" in str(labels.get(contract.GUARANTEE_LABEL)):
+        del labels[contract.GUARANTEE_LABEL]
 
 
 def _plan_of_defaults(variables: tuple[Variable, ...]) -> Plan:
@@ -172,6 +192,7 @@ def _injected(manifest: dict[str, Json], options: PoolOptions) -> tuple[dict[str
             f"{GRACE_FIELD} of the job manifest is {own_grace!r}: write the flow's own number of seconds"
         )
     _drop_environment_placeholder(spec)
+    retries = _backoff_limit(manifest)
     hooks = hook_variables(options.mode, options.on_start, options.on_exit)
     reserve = _plan_of_defaults(hooks).reserve_seconds or DEFAULT_RESERVE_SECONDS
     pod = pod_variables(grace_seconds=math.ceil(own_grace + reserve), reserve_seconds=reserve)
@@ -179,12 +200,13 @@ def _injected(manifest: dict[str, Json], options: PoolOptions) -> tuple[dict[str
     fixed = {contract.MODE: options.mode.value, contract.PYTHON: options.python}
     stand_ins = {each.annotation: str(each.schema["default"]) for each in variables if each.annotation}
     _annotate(manifest, {**stand_ins, contract.ON_START: STAND_IN, contract.ON_EXIT: STAND_IN, **fixed})
+    _label(manifest, variables)
     manifest, reports = inject_object(manifest, options.settings)
     errors = [str(found) for each in reports for found in each.report.errors]
     if errors:
         raise ManifestError("the job manifest can't be injected: " + "; ".join(errors))
     _annotate(manifest, {each.annotation: each.placeholder for each in variables if each.annotation})
-    _parametrize(manifest["spec"]["template"]["spec"])
+    _parametrize(manifest["spec"]["template"]["spec"], retries)
     return manifest, variables
 
 
@@ -195,7 +217,12 @@ def _drop_environment_placeholder(spec: dict[str, Json]) -> None:
             cast("dict[str, Json]", container).pop("env")
 
 
-def _parametrize(spec: dict[str, Json]) -> None:
+def _backoff_limit(manifest: Mapping[str, Json]) -> str:
+    """The Job's, as an environment variable's text; 6 is Kubernetes' own. A fraction makes text of a placeholder."""
+    return f"{mapping(manifest.get('spec')).get('backoffLimit', 6)}.0"
+
+
+def _parametrize(spec: dict[str, Json], retries: str) -> None:
     """Our containers' placeholders. A fraction makes text of the number, as an environment variable must be."""
     spec[GRACE_FIELD] = f"{{{{ {GRACE_PERIOD} }}}}"
     for container in (*sequence(spec.get("initContainers")), *sequence(spec.get("containers"))):
@@ -208,7 +235,14 @@ def _parametrize(spec: dict[str, Json]) -> None:
         for each in container["env"]:
             if each["name"] == contract.ENV_GRACE_SECONDS:
                 each["value"] = f"{{{{ {GRACE_PERIOD} }}}}.0"
-        container["env"].append({"name": contract.ENV_INHERIT, "value": "1"})
+        container["env"] += [
+            {"name": contract.ENV_INHERIT, "value": "1"},
+            {"name": contract.ENV_BACKOFF_LIMIT, "value": retries},
+            *(
+                {"name": contract.ENV_OTHERWISE + name, field: f"{{{{ {variable} }}}}"}
+                for name, (variable, field) in CREDENTIALS.items()
+            ),
+        ]
 
 
 def as_text(template: Mapping[str, Json]) -> str:

@@ -17,6 +17,14 @@ from podhooks.render.annotation_schemas import schema
 GRACE_PERIOD = "termination_grace_period_seconds"
 RESOURCES = "callback_resources"
 ENV_FROM = "callback_env_from"
+API_URL = "callback_api_url"
+API_KEY_FROM = "callback_api_key_from"
+AUTH_STRING_FROM = "callback_api_auth_string_from"
+CREDENTIALS = {  # Prefect's variables, each with ours and the field of a container's env that it fills
+    "PREFECT_API_URL": (API_URL, "value"),
+    "PREFECT_API_KEY": (API_KEY_FROM, "valueFrom"),
+    "PREFECT_API_AUTH_STRING": (AUTH_STRING_FROM, "valueFrom"),
+}
 NO_CALLBACKS = "[]"  # an annotation must hold something: an empty list is one that asks for nothing
 LIST_FORMS = "Names of functions, one a line or with commas between them, or YAML or JSON with more about each."
 
@@ -127,4 +135,55 @@ def pod_variables(*, grace_seconds: int, reserve_seconds: float) -> tuple[Variab
                 "default": [],
             },
         ),
+        *_credential_variables(),
+    )
+
+
+def _credential_variables() -> tuple[Variable, ...]:
+    """Where Prefect is and what opens it, for pods whose main has these from Secrets.
+
+    The key's default is the Secret of Prefect's Helm chart for workers, `worker.cloudApiConfig.apiKeySecret`; the auth
+    string's key is that of its `worker.basicAuth.existingSecret`:
+    https://github.com/PrefectHQ/prefect-helm/blob/main/charts/prefect-worker/values.yaml
+    """
+    url = (
+        "Where callbacks find Prefect when main has PREFECT_API_URL from a Secret, whose values the pod doesn't show: "
+        "with PREFECT_INTEGRATIONS_KUBERNETES_WORKER_STORE_ENV_AS_SECRET."
+    )
+    return (
+        Variable(API_URL, "", {"title": "Callback Api Url", "description": url, "type": "string", "default": ""}),
+        _source(API_KEY_FROM, "PREFECT_API_KEY", "prefect-api-key", "key"),
+        _source(AUTH_STRING_FROM, "PREFECT_API_AUTH_STRING", "prefect-api-auth-string", "auth-string"),
+    )
+
+
+def _source(variable: str, name: str, secret: str, key: str) -> Variable:
+    """A variable's `valueFrom`, as Kubernetes has it."""
+    where = {
+        "type": "object",
+        "required": ["name", "key"],
+        "properties": {
+            "name": {"type": "string", "minLength": 1},
+            "key": {"type": "string", "minLength": 1},
+            "optional": {"type": "boolean"},
+        },
+        "additionalProperties": False,
+    }
+    about = (
+        f"Where callbacks get {name} when main has none that the pod shows: the valueFrom of a variable, as Kubernetes "
+        "has it. With optional, a missing Secret is no error."
+    )
+    return Variable(
+        variable,
+        "",
+        {
+            "title": variable.replace("_", " ").title(),
+            "description": about,
+            "type": "object",
+            "properties": {"secretKeyRef": where, "configMapKeyRef": where},
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+            "default": {"secretKeyRef": {"name": secret, "key": key, "optional": True}},
+        },
     )

@@ -162,8 +162,10 @@ def test_the_worker_builds_the_job_with_what_a_deployment_says(server: Server, w
         "on_exit_timeout": "1m30s",
         "on_exit_retries": 4,
         "on_exit_reserve": "3m",
+        "on_exit_guarantee": "cluster",
         "termination_grace_period_seconds": 210,
         "callback_env_from": [{"secretRef": {"name": "prefect"}}],
+        "callback_api_auth_string_from": {"configMapKeyRef": {"name": "c", "key": "auth"}},
         "image": "etl:7",
         "env": {"GREETING": "hello"},
         "annotations": {"example.com/team": "data"},
@@ -176,6 +178,7 @@ def test_the_worker_builds_the_job_with_what_a_deployment_says(server: Server, w
     assert annotations["podhooks.io/on-exit-retries"].strip() == "4"
     assert annotations["podhooks.io/on-start-policy"] == "fail"
     assert annotations["example.com/team"] == "data"
+    assert pod_of(job)["metadata"]["labels"]["podhooks.io/guarantee"] == "cluster"
     assert all(isinstance(value, str) for value in annotations.values())
     assert pod_of(job)["spec"]["terminationGracePeriodSeconds"] == 210
     found = containers(job)
@@ -190,6 +193,14 @@ def test_the_worker_builds_the_job_with_what_a_deployment_says(server: Server, w
         assert variables["PODHOOKS_GRACE_SECONDS"] == "210.0"
         assert variables["PODHOOKS_INHERIT_ENVIRONMENT"] == "1"
         assert found[name]["envFrom"] == [{"secretRef": {"name": "prefect"}}]
+        assert variables["PODHOOKS_BACKOFF_LIMIT"] == "0.0"
+        assert variables["PODHOOKS_OTHERWISE_PREFECT_API_URL"] == ""
+        sources = {each["name"]: each["valueFrom"] for each in found[name]["env"] if "valueFrom" in each}
+        chart = {"secretKeyRef": {"name": "prefect-api-key", "key": "key", "optional": True}}
+        assert sources["PODHOOKS_OTHERWISE_PREFECT_API_KEY"] == chart
+        assert sources["PODHOOKS_OTHERWISE_PREFECT_API_AUTH_STRING"] == {
+            "configMapKeyRef": {"name": "c", "key": "auth"}
+        }
         assert found[name]["resources"]["requests"] == {"cpu": "10m", "memory": "32Mi"}
     assert "{{" not in json.dumps(job)
 
@@ -235,6 +246,7 @@ def test_a_webhook_makes_the_containers_of_the_template_anew(worker: Worker, poo
         ({"on_exit_policy": "fail"}, "is not one of ['ignore']"),
         ({"on_exit_timeout": "20"}, "does not match"),
         ({"on_start_retries": 101}, "greater than the maximum of 100"),
+        ({"callback_api_key_from": {"secretKeyRef": {"name": "prefect"}}}, "'key' is a required property"),
     ],
 )
 def test_prefect_refuses_wrong_variables_when_the_deployment_is_made(
@@ -472,6 +484,17 @@ def test_a_run_whose_job_kubernetes_retries_is_left_alone(api: Server, capsys: p
     callbacks.mark_crashed(context(run, _pod_object=lambda: pod))
     assert "Kubernetes retries its Job" in capsys.readouterr().out
     assert api.state(run)["type"] == "RUNNING"
+
+
+@pytest.mark.parametrize(("limit", "state"), [("3.0", "RUNNING"), ("0.0", "CRASHED")])
+def test_the_templates_backoff_limit_decides_where_main_does_not_show_it(
+    api: Server, monkeypatch: pytest.MonkeyPatch, limit: str, state: str
+) -> None:
+    """Workers before 0.8 tell main nothing, and the environment may be in a Secret."""
+    run = api.flow_run("RUNNING")
+    monkeypatch.setenv("PODHOOKS_BACKOFF_LIMIT", limit)
+    callbacks.mark_crashed(context(run))
+    assert api.state(run)["type"] == state
 
 
 def test_a_main_that_succeeded_without_finishing_its_run_is_a_crash(api: Server) -> None:

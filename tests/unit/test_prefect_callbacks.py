@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from podhooks import contract
 from podhooks.callbacks.prefect_api import PrefectSettings
 from podhooks.callbacks.prefect_report import MAX_LOG_CHARACTERS, markdown
 from podhooks.callbacks.prefect_state import Action, cause, decide
 from podhooks.context import CallbackOutcome, ExitInfo, Hook, Owner, PodInfo, Result, RunContext, Status
 from podhooks.errors import InputError
-from podhooks.pod.environment import literal_environment
+from podhooks.pod.environment import hidden_source, inherit, literal_environment
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 END = ExitInfo(Result.FAILED, exit_code=1, reason="Error", started_at=NOW, container="prefect-job")
@@ -69,9 +70,14 @@ def test_the_decision(found: dict[str, Any], action: Action) -> None:
 
 
 def test_a_job_that_kubernetes_retries_is_not_crashed() -> None:
-    assert decide(run("RUNNING"), context(), sigterm_behavior="relinquish").action is Action.LEAVE
-    assert decide(run("RUNNING"), context(), sigterm_behavior="reschedule").action is Action.CRASH
-    assert decide(run("CANCELLING"), context(), sigterm_behavior="relinquish").action is Action.CANCEL
+    assert decide(run("RUNNING"), context(), retried=True).action is Action.LEAVE
+    assert decide(run("RUNNING"), context(), retried=False).action is Action.CRASH
+    assert decide(run("CANCELLING"), context(), retried=True).action is Action.CANCEL
+
+
+def test_a_job_that_is_complete_is_not_retried_and_nobody_else_ends_its_run() -> None:
+    done = context(exit=ExitInfo(Result.SUCCEEDED, exit_code=0, started_at=NOW, container="prefect-job"))
+    assert decide(run("RUNNING"), done, retried=True).action is Action.CRASH
 
 
 def test_without_a_job_of_its_own_a_pod_does_not_know_of_others() -> None:
@@ -150,3 +156,63 @@ def test_mains_environment_is_what_is_written_into_the_pod() -> None:
     assert literal_environment(pod, "*") == {"B": ""}
     assert literal_environment({}, "main") == {}
     assert literal_environment({"spec": {"containers": [{"name": "main", "env": "{{ env }}"}]}}, "main") == {}
+
+
+def pod_whose_main_has(**fields: Any) -> dict[str, Any]:
+    return {"spec": {"containers": [{"name": "prefect-job", **fields}]}}
+
+
+KEY = {"name": "PREFECT_API_KEY", "valueFrom": {"secretKeyRef": {"name": "prefect-api-key", "key": "key"}}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "found"),
+    [
+        (pod_whose_main_has(env=[KEY]), "Secret prefect-api-key, key key"),
+        (pod_whose_main_has(envFrom=[{"secretRef": {"name": "fox-env-1f"}}]), "Secret fox-env-1f"),
+        (
+            pod_whose_main_has(envFrom=[{"secretRef": {"name": "a"}}, {"configMapRef": {"name": "b"}}]),
+            "Secret a or ConfigMap b",
+        ),
+        (
+            pod_whose_main_has(env=[{"name": "PREFECT_API_KEY", "value": "k"}], envFrom=[{"secretRef": {"name": "a"}}]),
+            "",
+        ),
+        (pod_whose_main_has(env=[{"name": "OTHER", "value": "k"}]), ""),
+        (pod_whose_main_has(env="{{ env }}", envFrom="{{ env_from }}"), ""),
+        ({}, ""),
+    ],
+)
+def test_a_value_that_the_pod_does_not_show_has_a_source(pod: dict[str, Any], found: str) -> None:
+    assert hidden_source(pod, "prefect-job", "PREFECT_API_KEY") == found
+
+
+@pytest.mark.parametrize(
+    ("own", "mains", "otherwise", "expected"),
+    [
+        ("", "", "chart", "chart"),
+        ("", "main", "chart", "main"),
+        ("own", "main", "chart", "own"),
+        ("own", "", "chart", "own"),
+        ("", "", "", None),
+        ("", "main", "", "main"),
+    ],
+)
+def test_what_the_template_names_is_used_where_nobody_else_says(
+    monkeypatch: pytest.MonkeyPatch, own: str, mains: str, otherwise: str, expected: str | None
+) -> None:
+    environ = {contract.ENV_OTHERWISE + "PREFECT_API_KEY": otherwise, **({"PREFECT_API_KEY": own} if own else {})}
+    monkeypatch.setattr("os.environ", environ)
+    env = [{"name": "PREFECT_API_KEY", "value": mains}] if mains else []
+    inherit(context(_pod_object=lambda: pod_whose_main_has(env=env)))
+    assert environ == ({} if expected is None else {"PREFECT_API_KEY": expected})
+
+
+def test_a_missing_url_names_the_secret_that_has_it() -> None:
+    with pytest.raises(InputError, match=r"main has it from Secret fox-env-1f.*callback_api_url"):
+        PrefectSettings.from_environ({}, lambda _name: "Secret fox-env-1f")
+
+
+def test_the_auth_string_goes_before_the_key_as_in_prefects_client() -> None:
+    both = {"PREFECT_API_URL": "http://p/api", "PREFECT_API_KEY": "k", "PREFECT_API_AUTH_STRING": "admin:pass"}
+    assert PrefectSettings.from_environ(both).headers["Authorization"].startswith("Basic ")

@@ -178,6 +178,43 @@ def test_secrets_that_the_base_gives_to_main_go_into_our_containers() -> None:
     assert all(secret in each["env"] for each in (*spec["initContainers"], *spec["containers"]))
 
 
+def env_of_ours(template: Json) -> list[Json]:
+    found = [each for each in pod_of(template)["spec"]["initContainers"] if each["name"] in ("on-start", "on-exit")]
+    assert [each["name"] for each in found] == ["on-exit", "on-start"]
+    return [{each["name"]: each for each in container["env"]} for container in found]
+
+
+def test_the_secret_of_prefects_chart_is_named_and_may_be_missing() -> None:
+    template = base_job_template(BASE, PoolOptions())
+    for env in env_of_ours(template):
+        assert env["PODHOOKS_OTHERWISE_PREFECT_API_KEY"]["valueFrom"] == "{{ callback_api_key_from }}"
+        assert env["PODHOOKS_OTHERWISE_PREFECT_API_AUTH_STRING"]["valueFrom"] == "{{ callback_api_auth_string_from }}"
+        assert env["PODHOOKS_OTHERWISE_PREFECT_API_URL"]["value"] == "{{ callback_api_url }}"
+    variables = template["variables"]["properties"]
+    chart = {"secretKeyRef": {"name": "prefect-api-key", "key": "key", "optional": True}}
+    assert variables["callback_api_key_from"]["default"] == chart
+    assert variables["callback_api_auth_string_from"]["default"]["secretKeyRef"]["optional"] is True
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [("{{ backoff_limit }}", "{{ backoff_limit }}.0"), (0, "0.0"), (3, "3.0"), (None, "6.0")]
+)
+def test_callbacks_are_told_whether_kubernetes_retries(limit: Any, expected: str) -> None:
+    base = copy.deepcopy(BASE)
+    spec = base["job_configuration"]["job_manifest"]["spec"]
+    spec.pop("backoffLimit") if limit is None else spec.update(backoffLimit=limit)
+    for env in env_of_ours(base_job_template(base, PoolOptions())):
+        assert env["PODHOOKS_BACKOFF_LIMIT"]["value"] == expected
+
+
+def test_a_guarantee_is_a_label_too_by_which_the_rescuer_finds_the_pod() -> None:
+    template = base_job_template(BASE, PoolOptions())
+    labels = pod_of(template)["metadata"]["labels"]
+    assert labels["podhooks.io/guarantee"] == "{{ on_exit_guarantee }}"
+    elsewhere = base_job_template(template, PoolOptions(annotations_only=True))
+    assert pod_of(elsewhere)["metadata"].get("labels", {}) == {}, "the webhook sets it there"
+
+
 def test_annotations_only_adds_no_container() -> None:
     template = base_job_template(BASE, PoolOptions(annotations_only=True))
     assert names(template) == ["prefect-job"]
@@ -191,6 +228,7 @@ def test_annotations_only_adds_no_container() -> None:
         (lambda pod: pod["spec"].update(volumes="{{ volumes }}"), "spec.volumes: must be a list"),
         (lambda pod: pod["spec"].update(terminationGracePeriodSeconds="{{ grace }}"), "write the flow's own number"),
         (lambda pod: pod.update(metadata={"annotations": "{{ mine }}"}), "write the annotations one by one"),
+        (lambda pod: pod.update(metadata={"labels": "{{ mine }}"}), "write the labels one by one"),
         (lambda pod: pod["spec"].update(initContainers=[{"name": "on-exit"}]), "rename it"),
         (lambda pod: pod["spec"].update(containers="{{ containers }}"), "no base job template of a Kubernetes"),
     ],
@@ -254,7 +292,7 @@ def test_the_page_has_every_variable_and_its_default() -> None:
     for each in variables:
         default = each.schema["default"]
         if not isinstance(default, dict):
-            assert found[each.name] == f"`{default}`"
+            assert found[each.name] == (f"`{default}`" if default != "" else "none")
 
 
 def test_the_page_has_every_state() -> None:
