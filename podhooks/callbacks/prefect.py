@@ -1,6 +1,6 @@
 """on_exit callbacks for Prefect flows: what a flow's own process can't tell Prefect any more, because it is dead.
 
-They add to Prefect's hooks and detection and replace none: see docs/prefect.md. All three find the flow run by the
+They add to Prefect's hooks and detection and replace none: see docs/prefect.md. They all find the flow run by the
 context, ask Prefect's REST API, change nothing that was decided already, and may be called any number of times.
 """
 
@@ -23,7 +23,7 @@ from podhooks.pod.environment import hidden_source, literal_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from podhooks.context import ExitInfo, Json, RunContext
 
@@ -72,10 +72,36 @@ def report_exit(
         raise InputError(f"key is {key!r}: artifact keys are made of small letters, digits and dashes")
     end, flow_run_id, api = _ended(context), _flow_run_id(context), _api(context)
     tail = end.log_tail(log_lines) if log_lines > 0 else ""
+    state = _state_for_report(api, flow_run_id) if artifact or event else {}
     if artifact:
-        _create_artifact(api, context, flow_run_id, key, tail)
+        _create_artifact(api, context, flow_run_id, key, prefect_report.markdown(context, tail, state))
     if event:
-        _send_event(api, context, flow_run_id, tail)
+        identity = _identity(context)
+        api.send_event(prefect_report.event(context, flow_run_id, tail, state, identity=identity))
+        print(f"event sent for flow run {flow_run_id}")
+
+
+def when_state(
+    context: RunContext, *, states: Sequence[str], call: str, arguments: Mapping[str, Json] | None = None
+) -> None:
+    """Call another callback when the flow run's own end is one of these: a flow that failed ends its process with 0.
+
+    Args:
+        states: types or names of Prefect's states, like `FAILED`, `Crashed` or `TimedOut`; case doesn't matter.
+        call: the callback, by its name, called as a plan would call it.
+        arguments: keyword arguments for it.
+    """
+    if isinstance(states, str) or not states or not all(isinstance(each, str) for each in states):
+        raise InputError("when_state needs a list of Prefect's states under `with`, like states: [FAILED, CRASHED]")
+    flow_run_id, api = _flow_run_id(context), _api(context)
+    state = _state(api.get_flow_run(flow_run_id))
+    known = [str(state[field]) for field in ("type", "name") if state.get(field)]
+    shown = known[-1] if known else "without a state"
+    if not {each.casefold() for each in states} & {each.casefold() for each in known}:
+        print(f"flow run {flow_run_id} is {shown}: {call} isn't called")
+        return
+    print(f"flow run {flow_run_id} is {shown}: calling {call}")
+    _call(call, dict(arguments or {}), context)
 
 
 def notify_zombie(
@@ -119,6 +145,20 @@ def notify_zombie(
 def _decide(api: PrefectApi, flow_run_id: str, context: RunContext) -> Decision:
     run = api.get_flow_run(flow_run_id)
     return decide(run, context, retried=_is_retried(context))
+
+
+def _state(run: Mapping[str, Json]) -> Mapping[str, Json]:
+    state = run.get("state")
+    return state if isinstance(state, dict) else {}
+
+
+def _state_for_report(api: PrefectApi, flow_run_id: str) -> Mapping[str, Json]:
+    """A report without the run's state is better than none."""
+    try:
+        return _state(api.get_flow_run(flow_run_id))
+    except PrefectError as error:
+        print(f"the report goes without the flow run's state: {error}")
+        return {}
 
 
 def _ended(context: RunContext) -> ExitInfo:
@@ -167,7 +207,7 @@ def _identity(context: RunContext) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_URL, f"podhooks:{context.idempotency_key}")
 
 
-def _create_artifact(api: PrefectApi, context: RunContext, flow_run_id: str, key: str, tail: str) -> None:
+def _create_artifact(api: PrefectApi, context: RunContext, flow_run_id: str, key: str, text: str) -> None:
     mark = str(_identity(context))
     if any((each.get("metadata_") or {}).get("podhooks") == mark for each in api.find_artifacts(flow_run_id, key)):
         print(f"artifact {key} of flow run {flow_run_id} is there already")
@@ -177,17 +217,12 @@ def _create_artifact(api: PrefectApi, context: RunContext, flow_run_id: str, key
             "key": key,
             "type": "markdown",
             "description": f"How the flow's process ended: {_ended(context).result.value}",
-            "data": prefect_report.markdown(context, tail),
+            "data": text,
             "flow_run_id": flow_run_id,
             "metadata_": {"podhooks": mark},
         }
     )
     print(f"artifact {key} of flow run {flow_run_id} created")
-
-
-def _send_event(api: PrefectApi, context: RunContext, flow_run_id: str, tail: str) -> None:
-    api.send_event(prefect_report.event(context, flow_run_id, tail, identity=_identity(context)))
-    print(f"event sent for flow run {flow_run_id}")
 
 
 def _target(url: str, url_env: str, call: str) -> str:

@@ -9,6 +9,7 @@ from podhooks.context import format_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     from podhooks.context import ExitInfo, Json, RunContext
@@ -17,11 +18,12 @@ EVENT = "podhooks.main.ended"
 MAX_LOG_CHARACTERS = 20_000  # Prefect keeps artifacts and events in its database
 
 
-def markdown(context: RunContext, tail: str) -> str:
+def markdown(context: RunContext, tail: str, state: Mapping[str, Json]) -> str:
+    """`state` is the flow run's, as Prefect has it: a flow that failed ends its process with 0."""
     end = context.exit
     if end is None:
         return ""
-    rows = [("Result", f"**{end.result.value}**"), *_rows(context, end)]
+    rows = [("Result", f"**{end.result.value}**"), *_state_rows(state), *_rows(context, end)]
     table = "\n".join(["| | |", "|---|---|", *(f"| {name} | {_cell(value)} |" for name, value in rows)])
     parts = [f"# Main ended: {end.result.value}", table]
     if context.earlier:
@@ -33,6 +35,13 @@ def markdown(context: RunContext, tail: str) -> str:
         fence = "````" if "```" in tail else "```"
         parts.append(f"## Log\n\n{fence}\n{tail[-MAX_LOG_CHARACTERS:].rstrip()}\n{fence}")
     return "\n\n".join(parts) + "\n"
+
+
+def _state_rows(state: Mapping[str, Json]) -> list[tuple[str, str]]:
+    name, message = state.get("name") or state.get("type"), state.get("message")
+    if not name:
+        return []
+    return [("Flow run", f"**{name}**{f': {str(message)[:500]}' if message else ''}")]
 
 
 def _rows(context: RunContext, end: ExitInfo) -> list[tuple[str, str]]:
@@ -57,7 +66,9 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def event(context: RunContext, flow_run_id: str, tail: str, *, identity: UUID) -> dict[str, Json]:
+def event(
+    context: RunContext, flow_run_id: str, tail: str, state: Mapping[str, Json], *, identity: UUID
+) -> dict[str, Json]:
     """Prefect keeps an event's id once, so the same one sent again is the same one."""
     end = context.exit
     finished = (end.finished_at if end else None) or datetime.now(timezone.utc)
@@ -74,6 +85,7 @@ def event(context: RunContext, flow_run_id: str, tail: str, *, identity: UUID) -
         "related": [{"prefect.resource.id": f"prefect.flow-run.{flow_run_id}", "prefect.resource.role": "flow-run"}],
         "payload": {
             "exit": end.to_json() if end else None,
+            "flow_run": {"id": flow_run_id, "state": {"type": state.get("type"), "name": state.get("name")}},
             "pod": {"name": context.pod.name, "namespace": context.pod.namespace, "node": context.pod.node},
             "log_tail": tail[-MAX_LOG_CHARACTERS:],
         },

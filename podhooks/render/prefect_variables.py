@@ -162,6 +162,7 @@ def _source(variable: str, name: str, secret: str, key: str) -> Variable:
     where = {
         "type": "object",
         "required": ["name", "key"],
+        "minProperties": 2,  # Prefect's server doesn't check `required`
         "properties": {
             "name": {"type": "string", "minLength": 1},
             "key": {"type": "string", "minLength": 1},

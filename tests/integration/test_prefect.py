@@ -246,7 +246,8 @@ def test_a_webhook_makes_the_containers_of_the_template_anew(worker: Worker, poo
         ({"on_exit_policy": "fail"}, "is not one of ['ignore']"),
         ({"on_exit_timeout": "20"}, "does not match"),
         ({"on_start_retries": 101}, "greater than the maximum of 100"),
-        ({"callback_api_key_from": {"secretKeyRef": {"name": "prefect"}}}, "'key' is a required property"),
+        ({"callback_api_key_from": {"secretKeyRef": {"name": "prefect"}}}, "does not have enough properties"),
+        ({"callback_api_key_from": {"secretRef": {"name": "prefect"}}}, "Additional properties are not allowed"),
     ],
 )
 def test_prefect_refuses_wrong_variables_when_the_deployment_is_made(
@@ -519,11 +520,34 @@ def test_reporting_twice_makes_one_artifact_and_one_event(api: Server, capsys: p
     assert artifact["key"] == "podhooks-exit"
     assert artifact["type"] == "markdown"
     assert "| Result | **OOMKilled** |" in artifact["data"]
+    assert "| Flow run | **Running** |" in artifact["data"]
     assert "```\nlast | words\n```" in artifact["data"]
     eventually(lambda: bool(api.events("podhooks.main.ended", run)))
     [event] = api.events("podhooks.main.ended", run)
     assert event["payload"]["exit"]["exit_code"] == 137
+    assert event["payload"]["flow_run"] == {"id": run, "state": {"type": "RUNNING", "name": "Running"}}
     assert event["payload"]["log_tail"] == "last | words\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "states", "called"),
+    [
+        ({"type": "FAILED", "name": "TimedOut"}, ["timedout"], True),
+        ({"type": "FAILED", "name": "TimedOut"}, ["FAILED", "CRASHED"], True),
+        ({"type": "COMPLETED", "name": "Completed"}, ["FAILED", "CRASHED"], False),
+    ],
+)
+def test_a_callback_may_go_by_the_flows_own_end(
+    api: Server, capsys: pytest.CaptureFixture[str], state: Json, states: list[str], called: bool
+) -> None:
+    """The process of a flow that failed ends with 0, so `when: failure` doesn't know of it."""
+    run = api.flow_run(state)
+    well = context(run, exit=ExitInfo(Result.SUCCEEDED, exit_code=0, container="prefect-job"))
+    callbacks.when_state(well, states=states, call="podhooks.callbacks.prefect:report_exit", arguments={"event": False})
+    assert (f"artifact podhooks-exit of flow run {run} created" in capsys.readouterr().out) is called
+    assert len(api.artifacts(run)) == called
+    if called:
+        assert "| Flow run | **TimedOut** |" in api.artifacts(run)[0]["data"]
 
 
 class Inbox(HTTPServer):

@@ -238,11 +238,11 @@ def test_reports_can_do_without_log_artifact_or_event(prefect: Prefect) -> None:
     def tail(lines: int) -> str:
         raise AssertionError("not to be read")
 
-    prefect.answers = [(200, [])]
+    prefect.answers = [(200, [])]  # which is no flow run: the report goes without its state
     silent = context(exit=ExitInfo(Result.FAILED, _log_tail=tail))
     callbacks.report_exit(silent, log_lines=0, artifact=False)
     callbacks.report_exit(silent, log_lines=0, event=False)
-    assert [path for path, _, _ in prefect.requests] == [
+    assert [path for path, _, _ in prefect.requests if not path.startswith("GET /api/flow_runs/")] == [
         "POST /api/events",
         "POST /api/artifacts/filter",
         "POST /api/artifacts/",

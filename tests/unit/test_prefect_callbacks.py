@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from podhooks import contract
+from podhooks.callbacks.prefect import when_state
 from podhooks.callbacks.prefect_api import PrefectSettings
 from podhooks.callbacks.prefect_report import MAX_LOG_CHARACTERS, markdown
 from podhooks.callbacks.prefect_state import Action, cause, decide
@@ -107,13 +108,14 @@ def test_the_cause_in_one_line(end: ExitInfo, said: str) -> None:
 
 def test_the_artifact_has_what_is_known_and_no_more() -> None:
     earlier = (CallbackOutcome("a:b", Status.FAILED, message="no | pipe"),)
-    text = markdown(context(earlier=earlier), "```\nlog")
+    text = markdown(context(earlier=earlier), "```\nlog", {"name": "Failed", "message": "no | table"})
     assert "| Exit code | 1 |" in text
+    assert "| Flow run | **Failed**: no \\| table |" in text
     assert "Signal" not in text
     assert "| `a:b` | failed | no \\| pipe |" in text
     assert "````\n```\nlog\n````" in text
-    assert len(markdown(context(), "x" * 10**6)) < MAX_LOG_CHARACTERS + 2000
-    assert "## Log" not in markdown(context(), "")
+    assert len(markdown(context(), "x" * 10**6, {})) < MAX_LOG_CHARACTERS + 2000
+    assert "## Log" not in markdown(context(), "", {})
 
 
 @pytest.mark.parametrize(
@@ -216,3 +218,9 @@ def test_a_missing_url_names_the_secret_that_has_it() -> None:
 def test_the_auth_string_goes_before_the_key_as_in_prefects_client() -> None:
     both = {"PREFECT_API_URL": "http://p/api", "PREFECT_API_KEY": "k", "PREFECT_API_AUTH_STRING": "admin:pass"}
     assert PrefectSettings.from_environ(both).headers["Authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("states", ["FAILED", [], [1]])
+def test_states_that_are_no_list_of_names_are_refused(states: Any) -> None:
+    with pytest.raises(InputError, match="needs a list of Prefect's states"):
+        when_state(context(), states=states, call="a:b")
