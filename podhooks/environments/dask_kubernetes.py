@@ -18,6 +18,7 @@ from podhooks.environments.kubernetes_job import KubernetesJobEnvironment, Trip,
 from podhooks.environments.manifest import Object
 from podhooks.errors import ApiError, InputError
 from podhooks.inject import InjectSettings
+from podhooks.pod.object import mapping
 
 DELETE_CLUSTER = "podhooks.callbacks.dask:delete_cluster"
 
@@ -88,10 +89,7 @@ class DaskKubernetesEnvironment(KubernetesJobEnvironment):
         )
         dask_cluster.check_workers(min_workers, max_workers)
         image = pin12.image_of(image, metadata)
-        if (
-            scheduler_spec_file
-            and manifest.read_mapping(scheduler_spec_file, "scheduler_spec_file").get("kind") == "Job"
-        ):
+        if scheduler_spec_file and _is_job(scheduler_spec_file):
             if job_spec_file:
                 raise InputError(
                     f"scheduler_spec_file {scheduler_spec_file}: is a Job, and job_spec_file is given, too"
@@ -179,6 +177,12 @@ class DaskKubernetesEnvironment(KubernetesJobEnvironment):
 
     def _give_up(self, backend: Backend) -> None:  # noqa: ARG002  it is the one of setup
         self.teardown()
+
+
+def _is_job(path: str | Path) -> bool:
+    """Old files needn't say their kind, and a pod has no template."""
+    found = manifest.read_mapping(path, "scheduler_spec_file")
+    return found.get("kind") == "Job" or "template" in mapping(found.get("spec"))
 
 
 def _pod(path: str | Path | None, what: str) -> Object | None:
