@@ -165,12 +165,12 @@ def test_the_cluster_of_a_killed_main_is_deleted_and_a_missing_right_is_told(
 
     cluster.apply(job(cluster, "native-forbidden", "kill -9 $$; exit 137", annotations=annotations))
     record = record_of(finished(cluster, "native-forbidden"))
-    assert "--verb=delete --resource=daskclusters.kubernetes.dask.org" in json.dumps(record)
+    assert "--verb=delete,list --resource=daskclusters.kubernetes.dask.org" in json.dumps(record)
     assert cluster.kubectl("get", "daskclusters", "-o", "name").split() == [
         "daskcluster.kubernetes.dask.org/left-behind"
     ]
 
-    cluster.kubectl("create", "role", "dask", "--verb=delete", "--resource=daskclusters.kubernetes.dask.org")
+    cluster.kubectl("create", "role", "dask", "--verb=delete,list", "--resource=daskclusters.kubernetes.dask.org")
     account = f"--serviceaccount={cluster.namespace}:default"
     cluster.kubectl("create", "rolebinding", "dask", "--role=dask", account)
     cluster.apply(job(cluster, "native-killed-client", "kill -9 $$; exit 137", annotations=annotations))
@@ -182,7 +182,7 @@ def test_the_cluster_of_a_dask_environment_goes_with_its_run(
     cluster: RealCluster, operator: Path, tmp_path: Path
 ) -> None:
     """The scheduler's pod is the operator's work: it is there between setup and the last callback of on_exit."""
-    verbs = ["--verb=delete", "--resource=daskclusters.kubernetes.dask.org"]
+    verbs = ["--verb=delete,list", "--resource=daskclusters.kubernetes.dask.org"]
     cluster.kubectl("create", "role", "dask-environment", *verbs)
     account = f"--serviceaccount={cluster.namespace}:default"
     cluster.kubectl("create", "rolebinding", "dask-environment", "--role=dask-environment", account)

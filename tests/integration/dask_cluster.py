@@ -25,13 +25,13 @@ class DaskProcesses:
         )
         self.address = str(json.loads(self._written(file))["address"])
 
-    def add_worker(self) -> str:
+    def add_worker(self, nanny: bool = False) -> str:
         """Its name. It may not be there yet: that is for callbacks to wait for."""
         self._serial += 1
         name = f"worker-{self._serial}"
         options = (
             f"--name={name}",
-            "--no-nanny",
+            "--nanny" if nanny else "--no-nanny",
             "--nthreads=1",
             "--no-dashboard",
             f"--local-directory={self._directory}",

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from podhooks import contract
 from podhooks.callbacks import dask
 from podhooks.context import Hook, PodInfo, RunContext
+from podhooks.environments.dask_cluster import ClusterSpec, cluster_objects, own_cluster
 from podhooks.errors import CallbackError, InputError
 from podhooks.inject import inject
 from podhooks.local import Cluster
@@ -235,7 +237,7 @@ class TestPlugins:
     @pytest.mark.parametrize(
         ("function", "arguments", "said"),
         [
-            ("register_worker_plugin", {"plugin": "HOOKS:NoPlugin"}, "is no distributed.WorkerPlugin"),
+            ("register_worker_plugin", {"plugin": "HOOKS:NoPlugin"}, "is no distributed.WorkerPlugin or NannyPlugin"),
             ("register_worker_plugin", {"plugin": "HOOKS:Mrak"}, "did you mean 'Mark'"),
             ("register_worker_plugin", {"plugin": "HOOKS:Mark"}, "needs an argument 'path'; give it in `arguments`"),
             ("register_worker_plugin", {"plugin": 3}, "write package.module:name"),
@@ -375,7 +377,7 @@ class TestDeletion:
     def test_a_missing_right_is_named_at_once(self, server: ApiServer) -> None:
         server.faults.add(Fault(CLUSTERS, Action.ANSWER, status=403, times=10_000))
         began = time.monotonic()
-        with pytest.raises(CallbackError, match=r"--verb=delete --resource=daskclusters\.kubernetes\.dask\.org"):
+        with pytest.raises(CallbackError, match=r"--verb=delete,list --resource=daskclusters\.kubernetes\.dask\.org"):
             dask.delete_cluster(context(Hook.ON_EXIT), "etl")
         assert time.monotonic() - began < 20  # and not the 30 s that it has
 
@@ -397,3 +399,137 @@ def test_without_distributed_the_error_says_where_it_must_be(tmp_path: Path) -> 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, env=environ)
     assert done.stdout.startswith("CallbackError ModuleNotFoundError: No module named 'distributed': "), done.stderr
     assert "in the image that they run in, main's" in done.stdout
+
+
+@pytest.mark.timeout(300)
+class TestHanging:
+    """Clusters of their own: a worker that hangs in a setup is of no more use."""
+
+    def test_what_does_not_end_in_time_is_taken_back_and_later_workers_start(self, tmp_path: Path) -> None:
+        code = f"import time\ndef hangs():\n    open({str(tmp_path / 'began')!r}, 'w').close()\n    time.sleep(600)\n"
+        (tmp_path / "slow.py").write_text(code)
+        own = DaskProcesses(tmp_path)
+        try:
+            present(own, 1)
+            with pytest.raises(CallbackError, match=r"its setup hangs on a worker.* It is taken back"):
+                dask.register_worker_callbacks(context(seconds=12), f"{tmp_path}/slow.py:hangs", scheduler=own.address)
+            assert (tmp_path / "began").exists()
+            own.add_worker()
+            dask.wait_for_workers(context(seconds=120), 2, scheduler=own.address)
+        finally:
+            own.stop()
+
+    def test_what_a_sigterm_ends_is_taken_back(self, tmp_path: Path) -> None:
+        began = tmp_path / "began"
+        code = f"import time\ndef hangs():\n    open({str(began)!r}, 'w').close()\n    time.sleep(600)\n"
+        (tmp_path / "slow.py").write_text(code)
+        call_it = (
+            "from podhooks.callbacks import dask; from tests.integration.test_dask import context\n"
+            f"dask.register_worker_callbacks(context(seconds=50), '{tmp_path}/slow.py:hangs', scheduler={{!r}})"
+        )
+        own = DaskProcesses(tmp_path)
+        try:
+            present(own, 1)
+            command = [sys.executable, "-c", call_it.format(own.address)]
+            callback = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True)
+            local_pods.eventually(began.exists)
+            callback.send_signal(signal.SIGTERM)
+            _, said = callback.communicate(timeout=150)
+            assert "ended by a SIGTERM, while it worked on the Dask scheduler" in said
+            own.add_worker()
+            dask.wait_for_workers(context(seconds=120), 2, scheduler=own.address)
+        finally:
+            own.stop()
+
+
+@pytest.mark.timeout(300)
+def test_a_plugin_of_nannies_is_on_those_that_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    marks = tmp_path / "marks"
+    code = (
+        "from distributed import NannyPlugin\n"
+        "class Mark(NannyPlugin):\n"
+        "    def setup(self, nanny):\n"
+        f"        open({str(marks)!r}, 'a').write('nanny ')\n"
+        "class Fails(NannyPlugin):\n"
+        "    def setup(self, nanny):\n"
+        "        raise RuntimeError('no licence here')\n"
+    )
+    (tmp_path / "nannies.py").write_text(code)
+    own = DaskProcesses(tmp_path)
+    try:
+        own.add_worker()
+        own.add_worker(nanny=True)
+        dask.wait_for_workers(context(seconds=120), 2, scheduler=own.address)
+        with pytest.raises(CallbackError, match="RuntimeError: no licence here"):
+            dask.register_worker_plugin(context(), f"{tmp_path}/nannies.py:Fails", scheduler=own.address)
+        dask.register_worker_plugin(context(), f"{tmp_path}/nannies.py:Mark", scheduler=own.address)
+        assert "is on 1 nanny of" in capsys.readouterr().out
+        own.add_worker(nanny=True)  # the one that fails would keep it from starting
+        dask.wait_for_workers(context(seconds=120), 3, scheduler=own.address)
+        assert marks.read_text() == "nanny nanny "
+    finally:
+        own.stop()
+
+
+@pytest.mark.timeout(300)
+def test_programs_start_as_our_cluster_and_our_example_name_them(tmp_path: Path) -> None:
+    """Their very arguments, of a scheduler and a worker that meet."""
+    example = list(yaml.safe_load_all((Path(__file__).parents[2] / "examples" / "dask" / "daskjob.yaml").read_text()))
+    specs = [
+        cluster_objects("etl", "default", ClusterSpec())[0]["spec"],
+        own_cluster("etl", ClusterSpec())["spec"],
+        next(each for each in example if each["kind"] == "DaskJob")["spec"]["cluster"]["spec"],
+    ]
+    for number, spec in enumerate(specs):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        file = directory / "scheduler.json"
+        scheduler, worker = (spec[part]["spec"]["containers"][0]["args"] for part in ("scheduler", "worker"))
+        worker = [each.replace("$(DASK_WORKER_NAME)", "given") for each in worker]
+        free = ["--port=0", "--dashboard-address=127.0.0.1:0", f"--scheduler-file={file}"]
+        started = [run_dask([*scheduler, *free], directory)]
+        try:
+            local_pods.eventually(lambda file=file: file.exists() and file.read_text().endswith("}"))
+            address = json.loads(file.read_text())["address"]
+            with_address = {**os.environ, contract.ENV_SCHEDULER: address, "DASK_SCHEDULER_ADDRESS": address}
+            options = ["--dashboard-address=127.0.0.1:0", "--no-nanny"]
+            started.append(run_dask([*worker, *options, address], directory, with_address))
+            dask.wait_for_workers(context(seconds=120), 1, scheduler=address)
+        finally:
+            for each in started:
+                each.kill()
+                each.wait()
+
+
+def run_dask(arguments: list[str], directory: Path, environ: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    program = Path(sys.executable).parent / arguments[0]
+    log = (directory / "log").open("ab")
+    with log:
+        return subprocess.Popen([program, *arguments[1:]], cwd=directory, env=environ, stdout=log, stderr=log)
+
+
+class TestWhatIsNotThere:
+    def test_a_slip_of_the_keyboard_is_an_error(self, server: ApiServer) -> None:
+        server.store.create("daskclusters", dask_cluster("etl-cluster"))
+        with pytest.raises(
+            CallbackError, match="there is no DaskCluster etl-clsuter in namespace default, but etl-clu"
+        ):
+            dask.delete_cluster(context(Hook.ON_EXIT), "etl-clsuter")
+        assert len(server.store.list("daskclusters", "default")[0]) == 1
+
+    def test_clusters_of_other_runs_are_no_slip(self, server: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
+        for name in ("etl-0a1b2c3d", "nightly-2"):
+            server.store.create("daskclusters", dask_cluster(name))
+        for name in ("etl-99ffee11", "nightly-1"):
+            dask.delete_cluster(context(Hook.ON_EXIT), name)
+            assert capsys.readouterr().out.endswith("gone already\n")
+
+    def test_a_cluster_without_the_kind_is_an_error(self, server: ApiServer) -> None:
+        server.faults.add(Fault(CLUSTERS, Action.ANSWER, status=404, times=10_000))
+        with pytest.raises(CallbackError, match=r"the API doesn't know DaskClusters\. Is the Dask operator installed"):
+            dask.delete_cluster(context(Hook.ON_EXIT), "etl")
+
+    def test_without_the_right_to_list_it_is_said(self, server: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
+        server.faults.add(Fault(CLUSTERS, Action.ANSWER, status=403, times=10_000, method="GET"))
+        dask.delete_cluster(context(Hook.ON_EXIT), "etl")
+        assert "isn't there: gone already, or never there" in capsys.readouterr().out

@@ -40,7 +40,7 @@ def register_worker_plugin(  # noqa: PLR0913 (what `with` may say, by name)
     cluster: str | None = None,
     namespace: str | None = None,
 ) -> None:
-    """Register a `distributed.WorkerPlugin` on all workers, also those that come later.
+    """Register a `distributed.WorkerPlugin` or `NannyPlugin` on all workers, also those that come later.
 
     Args:
         plugin: its class, or a function that makes one: `package.module:Class` or `/path/file.py:Class`.
@@ -51,8 +51,11 @@ def register_worker_plugin(  # noqa: PLR0913 (what `with` may say, by name)
     made = plugins.made(plugin, arguments, travels)
     place = scheduler_of(context, os.environ, scheduler, cluster, namespace)
     known_as = name or getattr(made, "name", None) or plugin
-    count = session.run(context, place, lambda client: plugins.register(client, made, known_as))
-    print(f"{known_as} is on {_workers(count)} of {place.address}, and will be on those that come")
+    count = session.run(
+        context, place, lambda client: plugins.register(client, made, known_as), undoing=plugins.TAKING_BACK_SECONDS
+    )
+    where = "nannies" if plugins.is_of_nannies(made) else "workers"
+    print(f"{known_as} is on {_counted(count, where)} of {place.address}, and will be on those that come")
 
 
 def register_worker_callbacks(  # noqa: PLR0913 (what `with` may say, by name)
@@ -74,8 +77,10 @@ def register_worker_callbacks(  # noqa: PLR0913 (what `with` may say, by name)
     plugin = plugins.calling(setup, arguments, travels)
     place = scheduler_of(context, os.environ, scheduler, cluster, namespace)
     known_as = name or setup
-    count = session.run(context, place, lambda client: plugins.register(client, plugin, known_as))
-    print(f"{setup} ran on {_workers(count)} of {place.address}, and will on those that come")
+    count = session.run(
+        context, place, lambda client: plugins.register(client, plugin, known_as), undoing=plugins.TAKING_BACK_SECONDS
+    )
+    print(f"{setup} ran on {_counted(count, 'workers')} of {place.address}, and will on those that come")
 
 
 def wait_for_workers(
@@ -139,5 +144,6 @@ def delete_cluster(
     deletion.delete_cluster(context, os.environ, name, namespace, name_file)
 
 
-def _workers(count: int) -> str:
-    return f"{count} worker{'' if count == 1 else 's'}"
+def _counted(count: int, what: str) -> str:
+    one = {"workers": "worker", "nannies": "nanny"}
+    return f"{count} {one[what] if count == 1 else what}"

@@ -19,6 +19,7 @@ PORT = 8786  # of the scheduler, unless a cluster's service says otherwise
 ADDRESS = re.compile(r"(?:(?P<scheme>[a-z]+)://)?(?P<host>\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>\d{1,5})", re.ASCII)
 SERVICE = re.compile(r"\w+://(?P<name>[a-z0-9-]+)-scheduler\.(?P<namespace>[a-z0-9-]+)(\.svc[\w.-]*)?:\d+", re.ASCII)
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII)
+SAID_BY_NAME = "from `name`"
 HOW_TO_TELL = (
     f"give `scheduler` (tcp://host:8786) or `cluster` (a DaskCluster's name) in `with`, or set {contract.ENV_SCHEDULER}"
 )
@@ -70,7 +71,7 @@ def cluster_of(
     """None where main was to leave the name in `name_file` and hasn't: then it has made no cluster."""
     where = namespace or context.pod.namespace
     if name is not None:
-        return DaskCluster(_name(name, "name"), where, "from `name`")
+        return DaskCluster(_name(name, "name"), where, SAID_BY_NAME)
     if name_file is not None:
         left = _left_by_main(context, name_file)
         return DaskCluster(_name(left, name_file), where, f"from {name_file}") if left else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Mapping
@@ -17,15 +18,43 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
+TAKING_BACK_SECONDS = 1.5  # the scheduler forgets it at once, and then asks the workers, of which one may hang
+
+
 async def register(client: Client, plugin: object, name: str) -> int:
-    """How many workers have it now. One that fails is taken back: it would keep every later worker from starting."""
+    """How many workers, or nannies, have it now.
+
+    What fails, or doesn't end in time, is taken back: it would keep every later worker from starting.
+    """
     try:
         answers = await client.register_plugin(plugin, name=name)
+    except asyncio.CancelledError:  # the time is up, or the pod is being deleted
+        await _take_back(client, plugin, name)
+        raise CallbackError(_hangs(name)) from None
     except Exception as error:
-        with contextlib.suppress(Exception):
-            await client.unregister_worker_plugin(name)
+        await _take_back(client, plugin, name)
         raise CallbackError(_refused(name, error)) from error
     return len(answers)
+
+
+async def _take_back(client: Client, plugin: object, name: str) -> None:
+    with contextlib.suppress(Exception, asyncio.TimeoutError):
+        taken = client.unregister_worker_plugin(name, nanny=is_of_nannies(plugin))
+        await asyncio.wait_for(taken, TAKING_BACK_SECONDS)
+
+
+def is_of_nannies(plugin: object) -> bool:
+    from distributed import NannyPlugin
+
+    return isinstance(plugin, NannyPlugin)
+
+
+def _hangs(name: str) -> str:
+    return (
+        f"{name} didn't end on all workers in the time there was: its setup hangs on a worker, or a worker doesn't "
+        "answer. It is taken back, so later workers start without it; a worker that hangs in it must be restarted. "
+        "See the workers' logs, or give it longer with the callback's `timeout`"
+    )
 
 
 def _refused(name: str, error: Exception) -> str:
@@ -37,15 +66,15 @@ def _refused(name: str, error: Exception) -> str:
 def made(plugin: str, arguments: Mapping[str, Any], travels: bool | None) -> object:
     """The plugin itself. Raises InputError for what is none."""
     check_installed()
-    from distributed import WorkerPlugin
+    from distributed import NannyPlugin, WorkerPlugin
 
     make = _loaded(plugin, "plugin", travels)
     given = _checked(arguments)
     _check_arguments(make, given, plugin)
     found: object = make(**given)
-    if isinstance(found, WorkerPlugin):
+    if isinstance(found, (WorkerPlugin, NannyPlugin)):
         return found
-    what = f"makes a {type(found).__name__}, which is no distributed.WorkerPlugin"
+    what = f"makes a {type(found).__name__}, which is no distributed.WorkerPlugin or NannyPlugin"
     raise InputError(f"plugin: {plugin} {what}: let it inherit from that")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,19 +27,28 @@ def run(
     place: Scheduler,
     work: Callable[[Client], Coroutine[Any, Any, T]],
     seconds: float | None = None,
+    undoing: float = 0.0,
 ) -> T:
-    """What `work` returns with a client of that scheduler."""
+    """What `work` returns with a client of that scheduler.
+
+    Args:
+        undoing: seconds that `work` may need after it has been cancelled.
+    """
     check_installed()  # and import it, which takes a second or more: the time that is left is what is left afterwards
-    left = max(Budget.of(context).left() - ENDING_SECONDS, 0.1)
+    left = max(Budget.of(context).left() - ENDING_SECONDS - undoing, 0.1)
     left = left if seconds is None else min(seconds, left)
     connecting = left if context.hook is Hook.ON_START else min(AT_EXIT_SECONDS, left)
-    return asyncio.run(_bounded(place, work, connecting, left))
+    try:
+        return asyncio.run(_bounded(place, work, connecting, left))
+    except asyncio.CancelledError:
+        raise CallbackError(f"ended by a SIGTERM, while it worked on the Dask scheduler at {place}") from None
 
 
 async def _bounded(
     place: Scheduler, work: Callable[[Client], Coroutine[Any, Any, T]], connecting: float, seconds: float
 ) -> T:
     ends_at = asyncio.get_running_loop().time() + seconds
+    _cancelled_by_sigterm()
     async with _connected(place, connecting) as client:
         left = ends_at - asyncio.get_running_loop().time()
         try:
@@ -48,6 +58,14 @@ async def _bounded(
             raise CallbackError(f"{why}: see its log") from None
         except OSError as error:
             raise CallbackError(f"the Dask cluster at {place} broke off: {one_line(error)}") from error
+
+
+def _cancelled_by_sigterm() -> None:
+    """What ends a callback before its time, such as its pod's deletion, lets `work` undo what it has begun."""
+    task = asyncio.current_task()
+    if task is not None:
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 @contextlib.asynccontextmanager
@@ -106,4 +124,7 @@ async def until_there(client: Client, count: int, place: Scheduler) -> None:
                 await asyncio.sleep(0.2)
     except asyncio.CancelledError:
         why = f"{seen} of {count} workers came to the Dask scheduler at {place} in the time there was"
-        raise CallbackError(f"{why}: look at the workers' pods, or wait longer with `timeout`") from None
+        adaptive = (
+            "an adaptive cluster has no more than its minimum while there are no tasks: `count` must not be above it"
+        )
+        raise CallbackError(f"{why}: look at the workers' pods, or wait longer with `timeout`; {adaptive}") from None
