@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -489,7 +490,7 @@ def test_programs_start_as_our_cluster_and_our_example_name_them(tmp_path: Path)
         free = ["--port=0", "--dashboard-address=127.0.0.1:0", f"--scheduler-file={file}"]
         started = [run_dask([*scheduler, *free], directory)]
         try:
-            local_pods.eventually(lambda file=file: file.exists() and file.read_text().endswith("}"))
+            local_pods.eventually(functools.partial(is_whole, file))
             address = json.loads(file.read_text())["address"]
             with_address = {**os.environ, contract.ENV_SCHEDULER: address, "DASK_SCHEDULER_ADDRESS": address}
             options = ["--dashboard-address=127.0.0.1:0", "--no-nanny"]
@@ -499,6 +500,10 @@ def test_programs_start_as_our_cluster_and_our_example_name_them(tmp_path: Path)
             for each in started:
                 each.kill()
                 each.wait()
+
+
+def is_whole(file: Path) -> bool:
+    return file.exists() and file.read_text().endswith("}")
 
 
 def run_dask(arguments: list[str], directory: Path, environ: dict[str, str] | None = None) -> subprocess.Popen[bytes]:

@@ -17,7 +17,7 @@ import tempfile
 import venv
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -335,4 +335,4 @@ def test_what_is_gone(original: dict[str, Any]) -> None:
     assert original["`private_registry`, `docker_secret`"]["secret"] == "DOCKER_REGISTRY_CREDENTIALS"
     for name in ("scheduler_logs", "log_k8s_errors", "private_registry", "docker_secret"):
         with pytest.raises(InputError, match=rf"^{name}: is an argument of Prefect 0\.15 that does nothing here"):
-            DaskKubernetesEnvironment(**{name: True})
+            DaskKubernetesEnvironment(**cast(Any, {name: True}))
