@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import signal
@@ -538,3 +539,14 @@ class TestWhatIsNotThere:
         server.faults.add(Fault(CLUSTERS, Action.ANSWER, status=403, times=10_000, method="GET"))
         dask.delete_cluster(context(Hook.ON_EXIT), "etl")
         assert "isn't there: gone already, or never there" in capsys.readouterr().out
+
+
+def test_the_example_of_a_kube_cluster_has_callbacks_around_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dask_kubernetes")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples" / "dask"))
+    spec = importlib.import_module("kubecluster").cluster_spec("etl")["spec"]
+    worker = spec["worker"]["spec"]
+    assert [each["name"] for each in worker["initContainers"]] == ["podhooks-runtime", "on-start"]
+    assert [each["name"] for each in worker["containers"]] == ["worker", "on-exit"]
+    assert worker["containers"][0]["args"][:2] == ["dask", "worker"]
+    assert spec["scheduler"]["spec"]["containers"][0]["args"][:2] == ["dask", "scheduler"]
