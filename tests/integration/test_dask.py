@@ -543,7 +543,7 @@ class TestWhatIsNotThere:
 
 def test_the_example_of_a_kube_cluster_has_callbacks_around_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("dask_kubernetes")
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples" / "dask"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples" / "dask-kubecluster"))
     spec = importlib.import_module("kubecluster").cluster_spec("etl")["spec"]
     worker = spec["worker"]["spec"]
     assert [each["name"] for each in worker["initContainers"]] == ["podhooks-runtime", "on-start"]
