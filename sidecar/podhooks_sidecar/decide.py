@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from podhooks.context import Json
 
-SETTLE_SECONDS = 5.0  # what the API may lag behind a SIGTERM that follows main's own end; measured 0.1 to 1.5 s
+SETTLE_SECONDS = 15.0  # what the API may lag behind main's own end; 0.1 to 1.5 s, on a node that is overloaded over 5 s
+TOGETHER_SECONDS = 5.0  # a SIGTERM seen so long before a deletion came with it
 FAREWELL_SECONDS = 0.5  # before the kubelet's SIGKILL: to end a callback by force, and to record that
 CLOCK_SECONDS = 10.0  # a clock by which we should be dead for longer than that is wrong: it jumped, or servers disagree
 LEAST_SECONDS = 2.0  # what the kubelet gives a container even if a deletion leaves 0 (by force) or 1 (`--now`)
@@ -107,7 +108,7 @@ def last_moment(known: Known) -> float | None:
 def granted_seconds(known: Known, term_at: float) -> float:
     """What a SIGTERM leaves us: the pod's grace period, or a longer one that the deletion it came with was given."""
     own = max(known.grace_seconds, LEAST_SECONDS)
-    came_with_it = known.deleting_since is not None and term_at >= known.deleting_since - SETTLE_SECONDS
+    came_with_it = known.deleting_since is not None and term_at >= known.deleting_since - TOGETHER_SECONDS
     return max(own, deletion_grace(known)) if came_with_it else own
 
 

@@ -16,7 +16,7 @@ from tests.faults.counting import Case, Run
 from tests.faults.faults import TELL, Fault, Target
 from tests.faults.field import POLL_SECONDS, Field, Json, Trouble, state_of
 
-GRACE_SECONDS = 5
+GRACE_SECONDS = 20
 LAST_WORDS_SECONDS = 4.0  # a callback that ran when its pod was over has told of it by then
 
 
