@@ -156,8 +156,8 @@ FAULTS: Sequence[Fault] = (
         real=True,
         outside_only=True,
     ),
-    Fault("deadline of the Job", _of("Deleted", "DeadlineExceeded"), job={"activeDeadlineSeconds": 8}),
-    Fault("deadline of the pod", _of("DeadlineExceeded", "Deleted"), pod={"activeDeadlineSeconds": 8}),
+    Fault("deadline of the Job", _of("Deleted", "DeadlineExceeded", "NeverStarted"), job={"activeDeadlineSeconds": 8}),
+    Fault("deadline of the pod", _of("DeadlineExceeded", "Deleted", "NeverStarted"), pod={"activeDeadlineSeconds": 8}),
     Fault(
         "deadline before the start",
         _of("DeadlineExceeded", "Deleted", "NeverStarted"),

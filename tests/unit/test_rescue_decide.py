@@ -78,11 +78,12 @@ def test_a_pod_that_did_it_all_is_only_released(left: Any) -> None:
 
 
 def test_what_only_the_pods_lack_of_time_brought_about_is_owed() -> None:
+    """What was ended by force may have had its effect before: seen once in 25 deletions with `--now`."""
     left = record(
         outcome("a:b", Status.TIMED_OUT, 1, cut=True), outcome("c:d", Status.SKIPPED, 0, cut=True), complete=True
     )
     decided = step(pod(phase="Failed", main=ended(137), left=left))
-    assert (decided.debt.owed, decided.debt.begun) == (("a:b", "c:d"), ())
+    assert (decided.debt.owed, decided.debt.begun) == (("a:b", "c:d"), ("a:b",))
 
 
 def test_a_callback_that_died_between_effect_and_record_may_run_twice_if_its_retries_allow_it() -> None:

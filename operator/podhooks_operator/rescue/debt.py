@@ -17,6 +17,9 @@ from podhooks.value import Value
 Json: TypeAlias = Any
 
 
+UNSEEN = (Status.RUNNING, Status.INTERRUPTED, Status.TIMED_OUT)  # it ended by force: its effect may be there, or not
+
+
 class Debt(Value):
     """Keys of callbacks.
 
@@ -54,7 +57,7 @@ def debt_left(plan: Plan, record: RecordData | None, verdict: ExitInfo) -> Debt:
             forfeit.append(callback.key)
             continue
         owed.append(callback.key)
-        if outcome is not None and outcome.status in (Status.RUNNING, Status.INTERRUPTED):
+        if outcome is not None and outcome.status in UNSEEN:
             begun.append(callback.key)
     return Debt(tuple(owed), tuple(begun), tuple(forfeit), record)
 
