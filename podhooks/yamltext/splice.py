@@ -102,6 +102,8 @@ class Splicer:
             self.brackets.change(place, old, new)
         elif place.kind is MAPPING and place.block and new and isinstance(new, dict):
             self._mapping(place, old, new)
+        elif place.kind is MAPPING and place.block and not new and new in (None, {}):
+            self._empty_mapping(key, place, new)
         elif place.kind is SEQUENCE and place.block and (new is None or isinstance(new, list)):
             self._sequence(key, place, old, new)
         elif place.kind is SCALAR and place.style not in ("|", ">") and not isinstance(new, (dict, list)):
@@ -207,6 +209,17 @@ class Splicer:
             self.edits.add(was.start(), was.end(), was[1] + was[2])
         elif new is not None:
             self.edits.add(colon + 1, colon + 1, " []")
+
+    def _empty_mapping(self, key: Node, node: Node, new: Mapping[str, Json] | None) -> None:
+        """The opposite of `_fill` for a mapping: its lines go, and the key keeps the letters that it had before."""
+        was = WAS.match(self.text, self.edits.colon(key) + 1)
+        for entry in node.entries:
+            self._remove(*entry)
+        if was:
+            self.edits.add(was.start(), was.end(), was[1] + was[2])
+        elif new is not None:
+            colon = self.edits.colon(key)
+            self.edits.add(colon + 1, colon + 1, " {}")
 
     def _anchored(self, name: str, before: Node) -> Json:
         """The value of the last node with this anchor in front of a place; what equals nothing if there is none."""

@@ -101,6 +101,20 @@ def manifests(draw: st.DrawFn) -> str:
     return draw(st.sampled_from([text, text.replace("\n", "\r\n")]))
 
 
+@pytest.mark.parametrize("empty", ["", " null", " ~", " {}", "   {}", " # a comment"])
+def test_labels_that_were_empty_come_back_with_their_letters(empty: str) -> None:
+    """The label of `guarantee: cluster` makes a mapping of them."""
+    text = (
+        "kind: Pod\nmetadata:\n  annotations: {podhooks.io/on-exit: 'a:b', podhooks.io/guarantee: cluster}\n"
+        f"  labels:{empty}\n  name: x\nspec: {{containers: [{{name: a, image: a}}]}}\n"
+    )
+    stream = parse(text, "t")
+    changed = stream.rewritten([inject_object(each.value)[0] for each in stream.documents])
+    assert "    podhooks.io/guarantee: cluster" in changed.text
+    again = parse(changed.text, "t")
+    assert again.rewritten([uninject_object(each.value)[0] for each in again.documents]).text == text
+
+
 @given(manifests())
 @settings(max_examples=50)
 def test_injecting_adds_to_the_text_and_uninjecting_gives_the_very_same_back(text: str) -> None:
